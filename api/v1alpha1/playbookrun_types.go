@@ -1,0 +1,178 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// PlaybookRun is one execution of one Playbook revision for one Case.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Namespaced,shortName=run,categories={casebook}
+// +kubebuilder:selectablefield:JSONPath=`.status.state`
+// +kubebuilder:printcolumn:name="Case",type=string,JSONPath=`.spec.caseRef.name`
+// +kubebuilder:printcolumn:name="Playbook",type=string,JSONPath=`.spec.playbookRef.name`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
+// +kubebuilder:printcolumn:name="Step",type=string,JSONPath=`.status.step`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type PlaybookRun struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what was started when the object was created; it never changes.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the spec of a PlaybookRun is evidence and cannot change; start another run"
+	// +required
+	Spec PlaybookRunSpec `json:"spec,omitzero"`
+	// status is written by the controllers alone.
+	// +optional
+	Status PlaybookRunStatus `json:"status,omitzero"`
+}
+
+// RunState is where a run stands.
+// +kubebuilder:validation:Enum=Running;Waiting;Paused;Succeeded;Failed;Aborted;RolledBack
+type RunState string
+
+// The states of a run.
+const (
+	RunRunning    RunState = "Running"
+	RunWaiting    RunState = "Waiting"
+	RunPaused     RunState = "Paused"
+	RunSucceeded  RunState = "Succeeded"
+	RunFailed     RunState = "Failed"
+	RunAborted    RunState = "Aborted"
+	RunRolledBack RunState = "RolledBack"
+)
+
+// Ended tells whether a run in this state will do nothing more.
+func (s RunState) Ended() bool {
+	return s == RunSucceeded || s == RunFailed || s == RunAborted || s == RunRolledBack
+}
+
+// PlaybookRunSpec is what a run started with.
+type PlaybookRunSpec struct {
+	// caseRef names the Case.
+	// +required
+	CaseRef RecordRef `json:"caseRef,omitzero"`
+	// playbookRef names the Playbook.
+	// +required
+	PlaybookRef LocalRef `json:"playbookRef,omitzero"`
+	// revision names the ControllerRevision that this run executes.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Revision string `json:"revision,omitempty"`
+	// author is who last changed the playbook before this revision, as the API server knew them.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Author string `json:"author,omitempty"`
+	// item tells runs of one playbook for one case apart.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Item string `json:"item,omitempty"`
+	// inputs are the values of the playbook's inputs.
+	// +optional
+	Inputs *apiextensionsv1.JSON `json:"inputs,omitempty"`
+}
+
+// PlaybookRunStatus is a run as it stands.
+type PlaybookRunStatus struct {
+	StatusHead `json:",inline"`
+	// state is where the run stands.
+	// +optional
+	State RunState `json:"state,omitempty"`
+	// step is the step it is at.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +optional
+	Step string `json:"step,omitempty"`
+	// steps are the steps it has come to, in order.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=500
+	// +optional
+	Steps []StepStatus `json:"steps,omitempty"`
+	// caseState is the state that the run's steps gave the case.
+	// +optional
+	CaseState CaseState `json:"caseState,omitempty"`
+	// closure is how the run closed the case.
+	// +optional
+	Closure *Closure `json:"closure,omitempty"`
+	// message says why the run ended as it did.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// StepState is where a step stands.
+// +kubebuilder:validation:Enum=Waiting;Succeeded;Skipped;Failed;Denied
+type StepState string
+
+// The states of a step.
+const (
+	StepWaiting   StepState = "Waiting"
+	StepSucceeded StepState = "Succeeded"
+	StepSkipped   StepState = "Skipped"
+	StepFailed    StepState = "Failed"
+	StepDenied    StepState = "Denied"
+)
+
+// StepStatus is one step of a run.
+type StepStatus struct {
+	// name is the step.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Name string `json:"name,omitempty"`
+	// state is where it stands.
+	// +required
+	State StepState `json:"state,omitempty"`
+	// action names the Action that it made.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Action string `json:"action,omitempty"`
+	// question is what it asks while it waits for people.
+	// +optional
+	Question *Question `json:"question,omitempty"`
+	// answer is the option that was chosen.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +optional
+	Answer string `json:"answer,omitempty"`
+	// answeredBy is who chose it, or automation when silence did.
+	// +optional
+	AnsweredBy *JournalActor `json:"answeredBy,omitempty"`
+	// message says why it stands as it does.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Message string `json:"message,omitempty"`
+	// startTime is when the run came to it.
+	// +required
+	StartTime metav1.MicroTime `json:"startTime,omitzero"`
+	// dueTime is when it is too late.
+	// +optional
+	DueTime *metav1.MicroTime `json:"dueTime,omitempty"`
+	// endTime is when it ended.
+	// +optional
+	EndTime *metav1.MicroTime `json:"endTime,omitempty"`
+}
+
+// PlaybookRunList is a list of PlaybookRun objects.
+// +kubebuilder:object:root=true
+type PlaybookRunList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	// items are the objects.
+	Items []PlaybookRun `json:"items"`
+}
+
+// Head gives the part of the status that every kind has.
+func (o *PlaybookRun) Head() *StatusHead { return &o.Status.StatusHead }
