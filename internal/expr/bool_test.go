@@ -131,6 +131,11 @@ func TestBombsStop(t *testing.T) {
 		long[i] = int64(i)
 	}
 	vars := map[string]any{"payload": map[string]any{"l": long, "s": strings.Repeat("a", 200_000)}}
+	var deep any
+	for range expr.MaxDepth + 1 {
+		deep = []any{deep}
+	}
+	vars["payload"].(map[string]any)["deep"] = deep
 	nested := func(each string, levels int, last string) string {
 		out := "[payload.l]"
 		for range levels {
@@ -148,7 +153,8 @@ func TestBombsStop(t *testing.T) {
 		"lists that grow by themselves":    {nested("x + x", 60, ".size() > 0"), "cost"},
 		"bound lists that double":          {"cel.bind(a, [payload.l, payload.l], cel.bind(b, [a, a], cel.bind(c, [b, b], cel.bind(d, [c, c], cel.bind(e, [d, d], cel.bind(f, [e, e], cel.bind(g, [f, f], cel.bind(h, [g, g], cel.bind(i, [h, h], cel.bind(j, [i, i], j == j))))))))))", "larger than"},
 		"a format of many digits":          {"'%.999999999f'.format([1.0]).size() > 0", "precision"},
-		"lists nested too deep":            {nested("[x]", 60, ".map(x, [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[x]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]).size() > 0") + " && false || dyn(" + nested("[[[[[[[[[[x]]]]]]]]]]", 30, ").size() > 0"), "deep"},
+		"an expression nested too deep":    {nested("[[[[[[[[[[x]]]]]]]]]]", 20, ".size() > 0"), "too many comprehensions"},
+		"data nested too deep":             {"payload.deep == payload.deep", "deep"},
 	}
 	env := expr.MustNew(expr.Mapping)
 	for name, tc := range tests {

@@ -21,6 +21,8 @@ const (
 	InterruptFrequency = 100
 	// MaxExpressionSize is the most code points an expression may have.
 	MaxExpressionSize = 16_384
+	// MaxExpressionDepth is how deeply an expression may be nested.
+	MaxExpressionDepth = 100
 	// MaxValueSize is the most that a value may weigh: its text in bytes plus 16 for each node.
 	MaxValueSize = 16 << 20
 	// MaxDepth is how deeply lists and maps may be nested in a value.
@@ -62,6 +64,7 @@ func New(kind Kind) (*Env, error) {
 		cel.CustomTypeAdapter(adapter{registry}),
 		cel.CustomTypeProvider(provider{registry}),
 		cel.ParserExpressionSizeLimit(MaxExpressionSize),
+		cel.ParserRecursionLimit(MaxExpressionDepth),
 		cel.CrossTypeNumericComparisons(true),
 		cel.DefaultUTCTimeZone(true),
 		cel.EagerlyValidateDeclarations(true),
@@ -130,7 +133,14 @@ func (e *Env) compile(source string) (*Program, error) {
 	if strings.TrimSpace(source) == "" {
 		return nil, &CompileError{Expression: source, Line: 1, Column: 1, Message: "the expression is empty"}
 	}
-	ast, issues := e.cel.Compile(source)
+	parsed, issues := e.cel.Parse(source)
+	if issues.Err() != nil {
+		return nil, e.compileError(source, issues)
+	}
+	if typeDepth(parsed.NativeRep().Expr()) > maxTypeDepth {
+		return nil, &CompileError{Expression: source, Line: 1, Column: 1, Message: "too many comprehensions around lists and maps that are nested: split the expression"}
+	}
+	ast, issues := e.cel.Check(parsed)
 	if issues.Err() != nil {
 		return nil, e.compileError(source, issues)
 	}
@@ -144,6 +154,5 @@ func (e *Env) compile(source string) (*Program, error) {
 	if err != nil {
 		return nil, &CompileError{Expression: source, Line: 1, Column: 1, Message: err.Error()}
 	}
-	native := ast.NativeRep()
-	return &Program{source: source, program: program, output: ast.OutputType(), paths: pathsOf(native.Expr(), e.names)}, nil
+	return &Program{source: source, program: program, output: ast.OutputType(), paths: pathsOf(ast.NativeRep().Expr(), e.names)}, nil
 }

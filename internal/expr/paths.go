@@ -5,6 +5,7 @@ package expr
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -45,42 +46,19 @@ func (r *reader) read(e ast.Expr, names map[string]string) {
 		r.add(path)
 		return
 	}
-	switch e.Kind() {
-	case ast.SelectKind:
-		r.read(e.AsSelect().Operand(), names)
-	case ast.CallKind:
-		call := e.AsCall()
-		if call.IsMemberFunction() {
-			r.read(call.Target(), names)
-		}
-		for _, arg := range call.Args() {
-			r.read(arg, names)
-		}
-	case ast.ListKind:
-		for _, element := range e.AsList().Elements() {
-			r.read(element, names)
-		}
-	case ast.MapKind:
-		for _, entry := range e.AsMap().Entries() {
-			r.read(entry.AsMapEntry().Key(), names)
-			r.read(entry.AsMapEntry().Value(), names)
-		}
-	case ast.StructKind:
-		for _, field := range e.AsStruct().Fields() {
-			r.read(field.AsStructField().Value(), names)
-		}
-	case ast.ComprehensionKind:
+	if e.Kind() == ast.ComprehensionKind {
 		r.readComprehension(e.AsComprehension(), names)
+		return
+	}
+	for _, child := range children(e) {
+		r.read(child, names)
 	}
 }
 
 // readComprehension gives an iteration variable the path of the list it walks, and
 // a bound name (cel.bind) the path of what it is bound to.
 func (r *reader) readComprehension(c ast.ComprehensionExpr, names map[string]string) {
-	inner := map[string]string{}
-	for name, path := range names {
-		inner[name] = path
-	}
+	inner := maps.Clone(names)
 	source, isPath := r.path(c.IterRange(), names)
 	if isPath {
 		r.add(source)

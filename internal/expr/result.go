@@ -152,5 +152,8 @@ func scalar(value ref.Val) (any, error) {
 	if text, ok := value.ConvertToType(types.StringType).(types.String); ok {
 		return string(text), nil
 	}
+	if text, ok := value.Value().(fmt.Stringer); ok {
+		return text.String(), nil // a URL or quantity, which has no conversion of its own
+	}
 	return nil, fmt.Errorf("a value of type %s cannot be written in JSON", value.Type().TypeName())
 }
