@@ -1,0 +1,152 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package casefile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/expr"
+)
+
+// The variables of a CaseType's expressions.
+const (
+	signalVar     = "signal"
+	caseVar       = "case"
+	severityVar   = "severity"
+	enrichmentVar = "enrichment"
+	itemVar       = "item"
+)
+
+// SignalVars is the variable signal of expressions: the fields of the schema by their
+// JSON names, with severity as its rank and observedTime as a timestamp. Lists are
+// there even when empty; any other field that the payload did not fill is absent.
+func SignalVars(sig v1alpha1.NormalizedSignal) map[string]any {
+	out, _ := plain(sig).(map[string]any)
+	out[severityVar] = int64(sig.Severity.Rank())
+	out["observedTime"] = sig.ObservedTime.UTC()
+	for _, list := range []string{"users", "hosts", "assets", "indicators", "techniques", "explanation", "gaps", "warnings"} {
+		if _, ok := out[list]; !ok {
+			out[list] = []any{}
+		}
+	}
+	return out
+}
+
+// Vars are the variables that a case gives to expressions: case (name, namespace,
+// type, title, severity as its rank, state, users, hosts, assets, indicators,
+// openedTime; queue and owner once there is one), severity (the same rank) and
+// enrichment, which has for each lookup made the list of its results. A lookup of which
+// any failed is [expr.Unavailable] as a whole: a list that lacks an answer must not be
+// counted as if it were complete. [Type.Vars] knows the lookups not yet made, too.
+func Vars(c *v1alpha1.Case) map[string]any {
+	rank := int64(severityNow(c).Rank())
+	return map[string]any{
+		caseVar:       caseVars(c, rank),
+		severityVar:   rank,
+		enrichmentVar: enrichmentVars(c.Status.Enrichments),
+	}
+}
+
+// Vars is [Vars] of a case of this type, with every lookup of the type: one that has
+// nothing to ask for is the empty list, one that was not made yet is [expr.Unavailable].
+func (t *Type) Vars(ctx context.Context, c *v1alpha1.Case) map[string]any {
+	vars := Vars(c)
+	results, _ := vars[enrichmentVar].(map[string]any)
+	for _, e := range t.enrichments {
+		if _, ok := results[e.Name]; ok {
+			continue
+		}
+		items, err := e.Items(ctx, vars)
+		switch {
+		case err != nil:
+			results[e.Name] = expr.Unavailable{Reason: fmt.Sprintf("lookup %s was not made: %v", e.Name, err)}
+		case len(items) == 0:
+			results[e.Name] = []any{}
+		default:
+			results[e.Name] = expr.Unavailable{Reason: fmt.Sprintf("lookup %s was not made yet", e.Name)}
+		}
+	}
+	return vars
+}
+
+func severityNow(c *v1alpha1.Case) v1alpha1.Severity {
+	if c.Status.Severity != "" {
+		return c.Status.Severity
+	}
+	return c.Spec.Severity
+}
+
+func caseVars(c *v1alpha1.Case, rank int64) map[string]any {
+	state := c.Status.State
+	if state == "" {
+		state = v1alpha1.CaseNew
+	}
+	out := map[string]any{
+		"name": c.Name, "namespace": c.Namespace, "type": c.Spec.TypeRef.Name, "title": c.Spec.Title,
+		severityVar: rank, "state": string(state), "openedTime": c.CreationTimestamp.UTC(),
+		"users": list(c.Status.Users), "hosts": list(c.Status.Hosts),
+		"assets": list(c.Status.Assets), "indicators": list(c.Status.Indicators),
+	}
+	if c.Status.Queue != "" {
+		out["queue"] = c.Status.Queue
+	}
+	if c.Status.Owner != "" {
+		out["owner"] = c.Status.Owner
+	}
+	return out
+}
+
+func enrichmentVars(records []v1alpha1.EnrichmentRecord) map[string]any {
+	out := map[string]any{}
+	for _, r := range records {
+		before, failed := out[r.Name].(expr.Unavailable)
+		if failed {
+			out[r.Name] = before
+			continue
+		}
+		result, err := resultOf(r)
+		if err != nil {
+			out[r.Name] = expr.Unavailable{Reason: fmt.Sprintf("lookup %s failed: %v", r.Name, err)}
+			continue
+		}
+		results, _ := out[r.Name].([]any)
+		out[r.Name] = append(results, result)
+	}
+	return out
+}
+
+func resultOf(r v1alpha1.EnrichmentRecord) (any, error) {
+	if r.Error != "" {
+		return nil, fmt.Errorf("%s", r.Error)
+	}
+	if r.Result == nil {
+		return nil, fmt.Errorf("it gave no result")
+	}
+	return decode(r.Result.Raw)
+}
+
+// list gives expressions a list of plain values; it is there even when empty.
+func list[T any](values []T) []any {
+	out := make([]any, len(values))
+	for i, v := range values {
+		out[i] = plain(v)
+	}
+	return out
+}
+
+// plain is a value of the API as JSON in Go types.
+func plain(v any) any {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // the kinds of the API are JSON
+	}
+	out, err := decode(raw)
+	if err != nil {
+		panic(err) // it was just written
+	}
+	return out
+}
