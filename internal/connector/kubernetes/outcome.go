@@ -75,8 +75,7 @@ func (c *connection) classify(r reply, s step) connector.Result {
 		return connector.Result{Outcome: v1alpha1.OutcomeAcknowledged}
 	}
 	if r.notSent {
-		return failed(v1alpha1.OutcomeNotSent, connector.UnreachableReason,
-			"could not %s: no connection to the API server: %v", s.what, r.err)
+		return notBegun(fmt.Errorf("%s: %w", s.what, r.err))
 	}
 	var status apierrors.APIStatus // is no error itself, so AsType cannot name it
 	if !errors.As(r.err, &status) {
@@ -160,7 +159,7 @@ func notBegun(err error) connector.Result {
 		return failed(v1alpha1.OutcomeNotSent, wait.Reason, "%v", err)
 	}
 	reason := connector.UnreachableReason
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		reason = v1alpha1.DeadlinePassedReason
 	}
 	return failed(v1alpha1.OutcomeNotSent, reason, "nothing was sent: %v", err)
