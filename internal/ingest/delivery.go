@@ -4,6 +4,7 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -11,6 +12,26 @@ import (
 // ErrFull says that the stream has no room: nothing was kept, and the sender
 // should come again later. It never drops what it holds to make room.
 var ErrFull = errors.New("the stream is full")
+
+// Consumer names one of the two that must both be done with an envelope before
+// the stream lets it go.
+type Consumer string
+
+// The consumers of the stream.
+const (
+	// Intake makes Signals and Cases.
+	Intake Consumer = "intake"
+	// Archive stores the payload in the evidence bucket.
+	Archive Consumer = "archive"
+)
+
+// Deliveries gives a consumer its envelopes, oldest first.
+type Deliveries interface {
+	// Next waits for the next envelope. It errs when ctx ends or the stream closes.
+	Next(ctx context.Context) (Delivery, error)
+	// Stop ends the subscription; what was delivered and not acknowledged comes again.
+	Stop()
+}
 
 // Kept says what the stream did with an envelope.
 type Kept struct {
