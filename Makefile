@@ -7,6 +7,7 @@ SHELL := /bin/sh
 
 CONTROLLER_GEN := go tool -modfile=hack/tools/go.mod controller-gen
 LINTER := bin/golangci-lint
+FRESH := bin/.verify# the go command skips names that begin with a dot
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 TESTFLAGS ?=
@@ -49,14 +50,13 @@ generate: ## Generate deep copies, custom resource definitions and roles from th
 
 .PHONY: verify
 verify: ## Fail if a generated file is not up to date.
-	@rm -rf bin/verify
-	@$(call generate-into,bin/verify)
-	@cd bin/verify && find . -type f | sort > ../verify.want
-	@find api config/crd config/rbac \( -name 'zz_generated.*.go' -o -path 'config/crd/casebook.dev_*.yaml' -o -path config/rbac/role.yaml \) \
-		2>/dev/null | sed 's|^|./|' | sort > bin/verify.have
-	@diff bin/verify.have bin/verify.want && (cd bin/verify && cat ../verify.want) | while read -r file; do \
-			diff -u "$$file" "bin/verify/$$file" || exit 1; done \
-		|| { echo "generated files are not up to date: run make generate and commit the result" >&2; exit 1; }
+	@rm -rf $(FRESH)
+	@$(call generate-into,$(FRESH))
+	@(cd $(FRESH) && find . -type f) | sort > $(FRESH).want
+	@find . -path ./bin -prune -o \( -name 'zz_generated.*.go' -o -path './config/crd/casebook.dev_*.yaml' \
+		-o -path ./config/rbac/role.yaml \) -print | sort > $(FRESH).have
+	@diff -u $(FRESH).have $(FRESH).want && while read -r file; do diff -u $$file $(FRESH)/$$file || exit 1; done < $(FRESH).want || \
+		{ echo "generated files are not up to date: run make generate and commit the result" >&2; exit 1; }
 
 .PHONY: assets
 assets: bin/localenv ## Build the control plane that tests and demo run on (etcd, kube-apiserver, kubectl).
