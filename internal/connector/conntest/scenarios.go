@@ -175,13 +175,13 @@ func held(ctx context.Context, tb testing.TB, s Subject) error {
 	return f.settle(ctx)
 }
 
-func unsent(ctx context.Context, tb testing.TB, s Subject) error {
-	f := s.New(tb)
-	f.Wire.On(1, FailDial)
-	if err := f.do(ctx, f.Request, v1alpha1.OutcomeNotSent); err != nil {
-		return err
+// unreachable expects NotSent only where no write went before.
+func unreachable(ctx context.Context, f *Fixture, nth int) error {
+	want := v1alpha1.OutcomeInDoubt
+	if nth == 1 {
+		want = v1alpha1.OutcomeNotSent
 	}
-	return errors.Join(f.agrees(ctx, false), f.settle(ctx))
+	return errors.Join(f.do(ctx, f.Request, want), f.agrees(ctx, false), f.settle(ctx))
 }
 
 func late(ctx context.Context, tb testing.TB, s Subject) error {
@@ -198,13 +198,14 @@ func late(ctx context.Context, tb testing.TB, s Subject) error {
 	return f.agrees(ctx, false)
 }
 
-func refused(ctx context.Context, tb testing.TB, s Subject) error {
-	f := s.New(tb)
-	f.Wire.On(1, AnswerRefused)
-	if err := f.do(ctx, f.Request, v1alpha1.OutcomeRefused); err != nil {
-		return err
+// refusing expects a refusal, or doubt where some of the writes before it stand.
+// Either way it may be done later.
+func refusing(ctx context.Context, f *Fixture, nth int) error {
+	result := f.Connector.Do(ctx, f.Request)
+	if result.Outcome != v1alpha1.OutcomeRefused && (nth == 1 || result.Outcome != v1alpha1.OutcomeInDoubt) {
+		return fmt.Errorf("Do = %s, want Refused, or InDoubt if it began", describe(result))
 	}
-	return f.agrees(ctx, false)
+	return errors.Join(f.agrees(ctx, false), f.settle(ctx))
 }
 
 func forbidden(ctx context.Context, tb testing.TB, s Subject) error {
