@@ -27,7 +27,7 @@ type Action struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	// spec is what was intended when the object was created; it never changes.
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the spec of a Action is evidence and cannot change; make another action"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the spec of an Action is evidence and cannot change; make another action"
 	// +required
 	Spec ActionSpec `json:"spec,omitzero"`
 	// status is written by the controllers alone.

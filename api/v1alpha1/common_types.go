@@ -79,9 +79,9 @@ type JournalActor struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	UID string `json:"uid,omitempty"`
-	// groups are the person's groups at that moment.
+	// groups are the person's groups at that moment, all of them: identity providers put up to 200 into a token.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=253
 	// +optional
 	Groups []string `json:"groups,omitempty"`
@@ -108,9 +108,9 @@ type Actor struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	UID string `json:"uid,omitempty"`
-	// groups are the authenticated groups.
+	// groups are the authenticated groups, all of them: identity providers put up to 200 into a token.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=253
 	// +optional
 	Groups []string `json:"groups,omitempty"`

@@ -53,6 +53,7 @@ const (
 
 // DecisionSpec is one judgement.
 // +kubebuilder:validation:XValidation:rule="has(self.answer) == (self.verdict in ['Approve', 'Deny', 'Answer'])",message="set spec.answer for the verdicts Approve, Deny and Answer, and for no other",fieldPath=".answer"
+// +kubebuilder:validation:XValidation:rule="!has(self.answer) || has(self.answer.option) == (self.verdict == 'Answer')",message="set spec.answer.option for the verdict Answer, and for no other",fieldPath=".answer.option"
 // +kubebuilder:validation:XValidation:rule="has(self.act) == (self.verdict == 'Act')",message="set spec.act for the verdict Act, and for no other",fieldPath=".act"
 // +kubebuilder:validation:XValidation:rule="has(self.assign) == (self.verdict == 'Assign')",message="set spec.assign for the verdict Assign, and for no other",fieldPath=".assign"
 // +kubebuilder:validation:XValidation:rule="has(self.close) == (self.verdict == 'Close')",message="set spec.close for the verdict Close, and for no other",fieldPath=".close"
