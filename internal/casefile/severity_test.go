@@ -1,0 +1,158 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package casefile_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/casefile"
+	"github.com/casebook-dev/casebook/internal/expr"
+)
+
+func factor(when string, adjust int32, because string) v1alpha1.SeverityFactor {
+	return v1alpha1.SeverityFactor{When: when, Adjust: &adjust, Because: because}
+}
+
+// scored is a type with factors and one lookup, person, made for each user.
+func scored(factors ...v1alpha1.SeverityFactor) *v1alpha1.CaseType {
+	return caseType("scored", func(s *v1alpha1.CaseTypeSpec) {
+		s.Enrich = []v1alpha1.Enrichment{{Name: "person", ForEach: "case.users", Lookup: "directory/findUser"}}
+		s.Severity = factors
+	})
+}
+
+func TestSeverity(t *testing.T) {
+	user := []v1alpha1.Entity{{Name: "ana"}}
+	privileged := v1alpha1.EnrichmentRecord{Name: "person", Result: raw(`{"privileged":true,"logins":3}`)}
+	plain := v1alpha1.EnrichmentRecord{Name: "person", Result: raw(`{"privileged":false}`)}
+	failed := v1alpha1.EnrichmentRecord{Name: "person", Error: "the directory did not answer"}
+	isPrivileged := factor("enrichment.person.exists(p, p.privileged)", 1, "privileged, ${enrichment.person[0].logins} logins")
+	tests := map[string]struct {
+		base    v1alpha1.Severity
+		factors []v1alpha1.SeverityFactor
+		status  v1alpha1.CaseStatus
+		want    v1alpha1.Severity
+		trace   []string // factor, adjust, severity, beginning of because
+	}{
+		"without factors it is the base": {base: "Low", want: "Low"},
+		"a factor that holds moves it": {base: "Low", factors: []v1alpha1.SeverityFactor{isPrivileged},
+			status: v1alpha1.CaseStatus{Users: user, Enrichments: []v1alpha1.EnrichmentRecord{privileged}},
+			want:   "Medium", trace: []string{"1 +1 Medium privileged, 3 logins"}},
+		"a factor that does not hold leaves no row": {base: "Low", factors: []v1alpha1.SeverityFactor{factor("size(case.hosts) > 0", 1, "x")}, want: "Low"},
+		"a failed lookup moves nothing and says so": {base: "Low", factors: []v1alpha1.SeverityFactor{isPrivileged},
+			status: v1alpha1.CaseStatus{Users: user, Enrichments: []v1alpha1.EnrichmentRecord{failed}},
+			want:   "Low", trace: []string{"1 0 Low not applied, for it cannot be decided: "}},
+		"one of two lookups that failed makes their number unknown": {base: "High",
+			factors: []v1alpha1.SeverityFactor{factor("size(enrichment.person) > 1", -2, "x")},
+			status:  v1alpha1.CaseStatus{Users: user, Enrichments: []v1alpha1.EnrichmentRecord{plain, failed}},
+			want:    "High", trace: []string{"1 0 High not applied"}},
+		"a lookup not made yet is unknown, not empty": {base: "High",
+			factors: []v1alpha1.SeverityFactor{factor("size(enrichment.person) == 0", -2, "x"), factor("!has(enrichment.person)", -2, "x")},
+			status:  v1alpha1.CaseStatus{Users: user}, want: "High", trace: []string{"1 0 High not applied", "2 0 High not applied"}},
+		"a lookup with nothing to ask for is empty": {base: "High",
+			factors: []v1alpha1.SeverityFactor{factor("size(enrichment.person) == 0", -1, "nobody")}, want: "Medium", trace: []string{"1 -1 Medium nobody"}},
+		"it does not rise above Critical, and the sum shows": {base: "High",
+			factors: []v1alpha1.SeverityFactor{factor("true", 3, "a"), factor("true", -2, "b")},
+			want:    "Critical", trace: []string{"1 +3 Critical a (sum 7, held at Critical)", "2 -2 Critical b"}},
+		"it does not fall below Informational": {base: "Low", factors: []v1alpha1.SeverityFactor{factor("true", -4, "a")},
+			want: "Informational", trace: []string{"1 -4 Informational a (sum -2, held at Informational)"}},
+		"a factor sees what the factors before it came to": {base: "Low",
+			factors: []v1alpha1.SeverityFactor{factor("true", 1, "a"), factor("severity == Medium && case.severity == Medium", 1, "b")},
+			want:    "High", trace: []string{"1 +1 Medium a", "2 +1 High b"}},
+		"it does not see the severity that the case had": {base: "Low", factors: []v1alpha1.SeverityFactor{factor("severity >= High", 1, "x")},
+			status: v1alpha1.CaseStatus{Severity: "Critical"}, want: "Low"},
+		"an explanation that cannot be rendered is shown as written": {base: "Low",
+			factors: []v1alpha1.SeverityFactor{factor("true", 1, "of ${case.owner}")}, want: "Medium", trace: []string{"1 +1 Medium of ${case.owner}"}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			typ := compile(t, scored(tc.factors...))
+			c := &v1alpha1.Case{Status: tc.status}
+			got, trace := casefile.Severity(t.Context(), typ, tc.base, typ.Vars(t.Context(), c))
+			if got != tc.want || trace[0].Factor != "base" || trace[0].Severity != tc.base {
+				t.Errorf("got %s with base %+v, want %s", got, trace[0], tc.want)
+			}
+			if len(trace) != len(tc.trace)+1 {
+				t.Fatalf("got %d rows after the base, want %d: %+v", len(trace)-1, len(tc.trace), trace)
+			}
+			for i, want := range tc.trace {
+				row := trace[i+1]
+				sign := map[bool]string{true: "+"}[row.Adjust > 0]
+				line := strings.Join([]string{row.Factor, sign + itoa(row.Adjust), string(row.Severity), row.Because}, " ")
+				if !strings.HasPrefix(line, want) {
+					t.Errorf("got row %q, want %q", line, want)
+				}
+			}
+		})
+	}
+}
+
+func TestSeverityIsTheSumOfItsRows(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		base := v1alpha1.SeverityOfRank(rapid.IntRange(1, 5).Draw(r, "base"))
+		var factors []v1alpha1.SeverityFactor
+		for range rapid.IntRange(0, 32).Draw(r, "factors") {
+			when := rapid.SampledFrom([]string{"true", "false", "case.owner == 'x'"}).Draw(r, "when")
+			factors = append(factors, factor(when, rapid.Int32Range(-4, 4).Draw(r, "adjust"), "because"))
+		}
+		typ, err := casefile.Compile(scored(factors...))
+		if err != nil {
+			r.Fatal(err)
+		}
+		got, trace := casefile.Severity(t.Context(), typ, base, casefile.Vars(&v1alpha1.Case{}))
+		sum := base.Rank()
+		for _, row := range trace[1:] {
+			sum += int(row.Adjust)
+			if row.Severity != v1alpha1.SeverityOfRank(sum) || row.Because == "" {
+				r.Fatalf("row %+v does not say what %d came to", row, sum)
+			}
+		}
+		if got != v1alpha1.SeverityOfRank(sum) || len(trace) > 40 {
+			r.Fatalf("got %s with %d rows, want the sum %d", got, len(trace), sum)
+		}
+	})
+}
+
+func TestVars(t *testing.T) {
+	c := &v1alpha1.Case{Spec: v1alpha1.CaseSpec{TypeRef: v1alpha1.LocalRef{Name: "identity"}, Title: "t", Severity: "Low"}}
+	c.Name, c.Namespace = "id-1", "soc"
+	c.CreationTimestamp.Time = opened
+	fresh := map[string]any{
+		"name": "id-1", "namespace": "soc", "type": "identity", "title": "t", "severity": int64(2), "state": "New", "openedTime": opened,
+		"users": []any{}, "hosts": []any{}, "assets": []any{}, "indicators": []any{},
+	}
+	if diff := cmp.Diff(map[string]any{"case": fresh, "severity": int64(2), "enrichment": map[string]any{}}, casefile.Vars(c)); diff != "" {
+		t.Errorf("a case that nothing has looked at (-want +got):\n%s", diff)
+	}
+	c.Status = v1alpha1.CaseStatus{
+		Severity: "High", State: "Triage", Queue: "identity", Owner: "mia", Users: []v1alpha1.Entity{{Name: "ana", UID: "7"}},
+		Enrichments: []v1alpha1.EnrichmentRecord{
+			{Name: "a", Result: raw(`{"id":123456789012345678}`)}, {Name: "a", Result: raw(`null`)},
+			{Name: "b", Result: raw(`1`)}, {Name: "b", Error: "gone"}, {Name: "b", Result: raw(`2`)}, {Name: "c"},
+		},
+	}
+	vars := casefile.Vars(c)
+	got := vars["case"].(map[string]any)
+	want := map[string]any{"severity": int64(4), "state": "Triage", "queue": "identity", "owner": "mia", "users": []any{map[string]any{"name": "ana", "uid": "7"}}}
+	for field := range want {
+		if diff := cmp.Diff(want[field], got[field]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", field, diff)
+		}
+	}
+	enrichment := vars["enrichment"].(map[string]any)
+	if diff := cmp.Diff([]any{map[string]any{"id": json.Number("123456789012345678")}, nil}, enrichment["a"]); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+	for name, reason := range map[string]string{"b": "lookup b failed: gone", "c": "lookup c failed: it gave no result"} {
+		if diff := cmp.Diff(expr.Unavailable{Reason: reason}, enrichment[name]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
