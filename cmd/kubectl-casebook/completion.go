@@ -1,0 +1,131 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/report"
+)
+
+// completionScript is what kubectl looks for on the PATH to complete the words of a plugin.
+const completionScript = `#!/bin/sh
+# Completion of "kubectl casebook": kubectl runs the first kubectl_complete-casebook on the PATH. Install it beside kubectl-casebook:
+#   kubectl casebook completion > kubectl_complete-casebook && chmod +x kubectl_complete-casebook
+# and have kubectl's own completion for your shell, for example: source <(kubectl completion bash)
+exec kubectl-casebook __complete "$@"
+`
+
+func newCompletion(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion",
+		Short: "Print the script that completes case names and handles",
+		Long:  "Print the script kubectl_complete-casebook, which kubectl runs to complete the words of this plugin; how to install it stands in the script.",
+		Args:  exactly(),
+		RunE:  func(*cobra.Command, []string) error { return o.write(completionScript) },
+	}
+}
+
+// completionTime is how long a person waits for a tab.
+const completionTime = 3 * time.Second
+
+type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
+
+// complete makes a completer of what the cases of the namespace give for the argument after some others.
+func complete(o *options, give func(ctx context.Context, c *cluster, args []string) []string) completer {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
+		defer cancel()
+		c, err := o.connect()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return give(ctx, c, args), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// cases lists the cases of the namespace; none if they cannot be read, for completion has nobody to tell.
+func (c *cluster) cases(ctx context.Context) []v1alpha1.Case {
+	var list v1alpha1.CaseList
+	if c.List(ctx, &list, client.InNamespace(c.namespace)) != nil {
+		return nil
+	}
+	return list.Items
+}
+
+func completeCases(o *options) completer {
+	return complete(o, func(ctx context.Context, c *cluster, args []string) []string {
+		if len(args) > 0 {
+			return nil
+		}
+		var out []string
+		for _, of := range c.cases(ctx) {
+			out = append(out, cobra.CompletionWithDesc(of.Name, report.Prose(of.Spec.Title)))
+		}
+		return out
+	})
+}
+
+// completeQuestions gives the open questions of a kind, and for a choice its options.
+func completeQuestions(o *options, kind v1alpha1.QuestionKind) completer {
+	return complete(o, func(ctx context.Context, c *cluster, args []string) []string {
+		var out []string
+		for _, of := range c.cases(ctx) {
+			for _, q := range of.Status.Questions {
+				handle := of.Name + "/" + q.Handle
+				switch {
+				case q.Kind != kind:
+				case len(args) == 0:
+					out = append(out, cobra.CompletionWithDesc(handle, report.Prose(q.Prompt)))
+				case len(args) == 1 && (args[0] == handle || args[0] == of.Name):
+					out = append(out, q.Options...)
+				}
+			}
+		}
+		return out
+	})
+}
+
+// completeActions gives the actions that can be taken back.
+func completeActions(o *options) completer {
+	return complete(o, func(ctx context.Context, c *cluster, args []string) []string {
+		var list v1alpha1.ActionList
+		if len(args) > 0 || c.List(ctx, &list, client.InNamespace(c.namespace)) != nil {
+			return nil
+		}
+		var out []string
+		for _, action := range list.Items {
+			if action.Status.State == v1alpha1.ActionSucceeded && action.Spec.Rollback.Operation != "" {
+				out = append(out, cobra.CompletionWithDesc(action.Spec.CaseRef.Name+"/"+action.Spec.Handle, report.Escape(action.Spec.Operation)))
+			}
+		}
+		return out
+	})
+}
+
+// completeOperations gives cases, then the operations of the connectors.
+func completeOperations(o *options) completer {
+	return complete(o, func(ctx context.Context, c *cluster, args []string) []string {
+		var out []string
+		if len(args) == 0 {
+			for _, of := range c.cases(ctx) {
+				out = append(out, cobra.CompletionWithDesc(of.Name, report.Prose(of.Spec.Title)))
+			}
+			return out
+		}
+		var list v1alpha1.ConnectorList
+		if len(args) > 1 || c.List(ctx, &list, client.InNamespace(c.namespace)) != nil {
+			return nil
+		}
+		for _, operation := range report.NewOperations(&v1alpha1.Case{}, list.Items).Operations {
+			out = append(out, operation.Operation)
+		}
+		return out
+	})
+}
