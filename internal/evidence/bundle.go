@@ -157,7 +157,7 @@ func (e *NotDrainedError) Error() string {
 	if e.Sequence >= 0 {
 		sealed = fmt.Sprintf("it is not what its entries up to %d say", e.Sequence)
 	}
-	return fmt.Sprintf("bundle %s %s/%s (uid %s): %s; wait until its journal is sealed and export again",
+	return fmt.Sprintf("%s %s/%s (uid %s) is ahead of the log: %s; wait until its journal is sealed and try again",
 		e.Object.Kind, e.Object.Namespace, e.Object.Name, e.Object.UID, sealed)
 }
 
