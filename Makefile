@@ -59,14 +59,15 @@ verify: ## Fail if a generated file is not up to date.
 		{ echo "generated files are not up to date: run make generate and commit the result" >&2; exit 1; }
 
 .PHONY: assets
-assets: bin/localenv ## Build the control plane that tests and demo run on (etcd, kube-apiserver, kubectl).
+assets: bin/assets/kubectl ## Build the control plane that tests and demo run on (etcd, kube-apiserver, kubectl).
 
 .PHONY: clean
 clean: ## Remove all that was built.
 	rm -rf bin
 
-# The control plane is rebuilt only when its module changes.
-bin/localenv: hack/localenv/build $(filter-out %_test.go,$(wildcard hack/localenv/*.go)) hack/localenv/go.mod hack/localenv/go.sum
+# The last link that the build makes stands for all: make looks through it at
+# bin/localenv, which is rebuilt only when its module changes.
+bin/assets/kubectl: hack/localenv/build $(filter-out %_test.go,$(wildcard hack/localenv/*.go)) hack/localenv/go.mod hack/localenv/go.sum
 	@hack/localenv/build
 
 $(LINTER): hack/tools/lint/go.mod hack/tools/lint/go.sum
