@@ -201,7 +201,7 @@ type WaitStep struct {
 // SetStep changes the case.
 type SetStep struct {
 	// state is the case's new state.
-	// +kubebuilder:validation:Enum=Investigating;Contained;Resolved
+	// +kubebuilder:validation:XValidation:rule="self in ['Investigating', 'Contained', 'Resolved']",message="state must be Investigating, Contained or Resolved; to close the case use a close step"
 	// +required
 	State CaseState `json:"state,omitempty"`
 }
