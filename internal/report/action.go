@@ -143,10 +143,14 @@ func (v Verdict) text() string {
 	return fmt.Sprintf("%s by %s", word, v.Rule)
 }
 
-// time is when the action did what it did.
+// time is when the action did what it did, or came to wait.
 func (a Action) time() time.Time {
-	if !a.StartTime.IsZero() {
+	switch {
+	case !a.StartTime.IsZero():
 		return a.StartTime
+	case a.EndTime.IsZero() && a.Verdict != nil:
+		return a.Verdict.Time
+	default:
+		return a.EndTime
 	}
-	return a.EndTime
 }

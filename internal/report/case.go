@@ -270,7 +270,9 @@ func flatten(path string, value any, parts *[]string) {
 	case map[string]any:
 		keys := make([]string, 0, len(v))
 		for key := range v {
-			keys = append(keys, key)
+			if key != "uid" && key != "annotations" { // long, and nothing to read; -o json has them
+				keys = append(keys, key)
+			}
 		}
 		sort.Strings(keys)
 		for _, key := range keys {

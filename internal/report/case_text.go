@@ -17,8 +17,10 @@ func (c Case) Text(s Screen) string {
 	for _, line := range p.fold(Escape(c.Name)+"  "+Prose(c.Title), p.width()) {
 		p.line(p.paint(strong, line))
 	}
-	for _, line := range p.fold(c.standing(p), p.width()) {
-		p.line(p.paint(toneOfSeverity(c.Severity), line))
+	for _, text := range c.standing(p) {
+		for _, line := range p.fold(text, p.width()) {
+			p.line(p.paint(toneOfSeverity(c.Severity), line))
+		}
 	}
 	p.line("")
 	p.section("WHO", people(c.Users)...)
@@ -37,8 +39,8 @@ func (c Case) Text(s Screen) string {
 	return p.String()
 }
 
-// standing is the line that says where the case stands.
-func (c Case) standing(p *page) string {
+// standing are the lines that say where the case stands.
+func (c Case) standing(p *page) []string {
 	severity := c.Severity
 	if c.SeverityAtOpen != c.Severity {
 		severity += ", was " + c.SeverityAtOpen + " at open"
@@ -51,9 +53,10 @@ func (c Case) standing(p *page) string {
 	if c.Owner != "" {
 		owner = "owner " + c.Owner
 	}
-	return strings.Join([]string{
-		severity, c.State, Escape("type " + c.Type), Escape(queue + ", " + owner), "opened " + p.away(c.OpenedTime),
-	}, "   ")
+	return []string{
+		severity + "   " + c.State + "   " + Escape(queue+", "+owner),
+		Escape("type "+c.Type) + "   opened " + p.away(c.OpenedTime),
+	}
 }
 
 func people(users []Entity) []string {
@@ -110,7 +113,7 @@ func (c Case) known() []string {
 		if e.Error != "" {
 			said = "FAILED: " + e.Error
 		}
-		out[i] = Escape(pad(e.Name, caseColumn)) + Prose(cut(said, 240)) + "   (" + Escape(e.Lookup) + ")"
+		out[i] = Escape(pad(e.Name, caseColumn)) + Prose(cut(said, 400)) + "   (" + Escape(e.Lookup) + ")"
 	}
 	return out
 }

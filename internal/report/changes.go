@@ -86,7 +86,7 @@ func moved(what, before, after string) []string {
 
 func caseChanges(atOpen v1alpha1.Severity) func(before, after v1alpha1.CaseStatus) []string {
 	return func(before, after v1alpha1.CaseStatus) []string {
-		words := moved("", string(before.State), string(after.State))
+		words := moved("state", string(before.State), string(after.State))
 		severity := before.Severity
 		if severity == "" {
 			severity = atOpen

@@ -43,7 +43,8 @@ func Encode(format string, view any) ([]byte, error) {
 // encodeYAML writes a JSON document as YAML with its fields in their order.
 func encodeYAML(document []byte) ([]byte, error) {
 	var node yaml.Node
-	if err := yaml.Unmarshal(document, &node); err != nil {
+	// YAML refuses some characters that JSON allows, unless they are escaped.
+	if err := yaml.Unmarshal(escapeHidden(document, yamlEscape), &node); err != nil {
 		return nil, fmt.Errorf("write the view as yaml: %w", err)
 	}
 	restyle(&node)

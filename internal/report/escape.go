@@ -16,7 +16,7 @@ import (
 // and other invisible characters, blanks other than the space, and bytes that
 // are not UTF-8. A word that mixes Latin letters with letters that only look
 // Latin (Cyrillic, Greek and the like) has the latter escaped. What it returns
-// is safe to print on one line, and is printed by Escape unchanged.
+// is safe to print on one line.
 func Escape(s string) string {
 	if plain(s) {
 		return s

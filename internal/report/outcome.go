@@ -80,7 +80,7 @@ func (o Outcome) Text(s Screen) string {
 func (o Outcome) action(p *page, action Action) {
 	text := Escape(action.Operation) + " on " + Escape(action.Target.text()) + ": " + Prose(action.outcome())
 	if !action.EndTime.IsZero() {
-		text += ", " + p.clock(action.EndTime)
+		text = p.clock(action.EndTime) + "  " + text
 	}
 	for _, line := range p.fold(text, p.width()) {
 		p.line(p.paint(toneOfState(action.State), line))

@@ -113,7 +113,9 @@ func (plan Plan) Text(s Screen, doing string) string {
 		if plan.Target.UID != "" {
 			p.put("uid", Escape(plan.Target.UID))
 		}
-		p.put("input", Escape(compact(plan.Input)))
+		for i, line := range inputLines(plan.Input) {
+			p.put(map[bool]string{true: "input", false: " "}[i == 0], Escape(line))
+		}
 		if plan.RollbackOf != "" {
 			p.put("takes back", Escape(plan.RollbackOf))
 		}
@@ -150,6 +152,15 @@ func (plan Plan) by() string {
 		parts = append(parts, "step "+Escape(plan.Step))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// inputLines is an input as JSON, a field a line.
+func inputLines(raw []byte) []string {
+	var b bytes.Buffer
+	if json.Indent(&b, raw, "", "  ") != nil {
+		return []string{string(raw)}
+	}
+	return strings.Split(b.String(), "\n")
 }
 
 // put writes one labelled line of a plan, wrapped and indented.

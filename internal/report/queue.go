@@ -128,10 +128,13 @@ func (q Queue) Text(s Screen) string {
 		return p.String()
 	}
 	heads := []column{
-		{head: "CASE", least: 16}, {head: "SEVERITY"}, {head: "STATE", least: 7}, {head: "TYPE", least: 8},
-		{head: "ABOUT", least: 10}, {head: "DUE"}, {head: "ASKS", least: 10},
+		{head: "CASE", least: 14}, {head: "SEVERITY"}, {head: "STATE", least: 9}, {head: "TYPE", least: 6},
+		{head: "ABOUT", least: 13}, {head: "DUE"}, {head: "ASKS", least: 18},
 	}
 	several := slices.ContainsFunc(q.Cases, func(r QueueRow) bool { return r.Namespace != q.Cases[0].Namespace })
+	if several { // the names are longer
+		heads[len(heads)-1].least = 12
+	}
 	rows := make([][]cell, len(q.Cases))
 	for i, row := range q.Cases {
 		name := row.Name
@@ -172,7 +175,7 @@ func asksCell(questions []Question) cell {
 	}
 	text := who + ": " + shown.Prompt
 	if len(questions) > 1 {
-		text = fmt.Sprintf("%s (of %d): %s", who, len(questions), shown.Prompt)
+		text = fmt.Sprintf("%s, 1 of %d: %s", who, len(questions), shown.Prompt)
 	}
 	return cell{text: Prose(text), tone: t}
 }

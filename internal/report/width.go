@@ -60,13 +60,18 @@ func pad(s string, limit int) string {
 	return s + strings.Repeat(" ", max(0, limit-columns(s)))
 }
 
-// wrap breaks s into lines of at most limit columns, between words where that is possible.
+// wrap breaks s into lines of at most limit columns, between words where that is possible. Within a line the blanks
+// between words stay as they are.
 func wrap(s string, limit int) []string {
 	var lines []string
-	line := ""
-	for _, word := range strings.Fields(s) {
-		if line != "" && columns(line)+1+columns(word) <= limit {
-			line += " " + word
+	line, gap := "", ""
+	for word := range strings.SplitSeq(s, " ") {
+		if word == "" {
+			gap += " "
+			continue
+		}
+		if line != "" && columns(line)+columns(gap)+columns(word) <= limit {
+			line, gap = line+gap+word, " "
 			continue
 		}
 		if line != "" {
@@ -76,7 +81,7 @@ func wrap(s string, limit int) []string {
 			head := split(word, limit)
 			lines, word = append(lines, word[:head]), word[head:]
 		}
-		line = word
+		line, gap = word, " "
 	}
 	return append(lines, line)
 }
@@ -90,12 +95,19 @@ func Fold(text string, limit int) string {
 	return strings.Join(lines, "\n")
 }
 
-// split is the length in bytes of the longest beginning of s of at most limit columns, and of at least one character.
+// split is the length in bytes of a beginning of s of at most limit columns, and of at least one character: up to a mark
+// at which a long name breaks well, if there is one in its second half.
 func split(s string, limit int) int {
-	n := 0
+	n, mark := 0, 0
 	for i, r := range s {
 		if n += columnsOf(r); n > limit && i > 0 {
+			if mark > 0 {
+				return mark
+			}
 			return i
+		}
+		if strings.ContainsRune("/-,.:&?", r) && n > limit/2 && n <= limit {
+			mark = i + 1
 		}
 	}
 	return len(s)
