@@ -103,10 +103,11 @@ func (c *connection) answered(status metav1.Status, err error, s step) connector
 		return notBegun(c.readFault(err, s.verb, s.on, s.namespace, s.what))
 	case code == http.StatusForbidden:
 		return c.forbidden(err, s)
-	case fieldConflict(status):
+	case fieldConflict(status), code == http.StatusConflict && s.verb == "delete": // what stands there now is someone else's
 		return refused(v1alpha1.TargetChangedReason)
 	case code == http.StatusNotFound, code == http.StatusConflict, uidMismatch(status):
-		return refused(v1alpha1.TargetReplacedReason)
+		return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetReplacedReason,
+			"could not %s: what the action was planned for is gone, or another has its name: %v", s.what, err)
 	default:
 		return refused(v1alpha1.RefusedReason)
 	}
