@@ -9,9 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
@@ -184,6 +186,47 @@ func TestNamespaceWaitsForItsRecords(t *testing.T) {
 		must(t, controllers(t).Delete(t.Context(), o))
 	}
 	eventually(t, "the namespace is gone", func(ctx context.Context) (bool, error) {
+		err := c.Get(ctx, client.ObjectKey{Name: ns}, &corev1.Namespace{})
+		if apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		return false, err
+	})
+}
+
+// The revision of a playbook that runs execute is not swapped for another; it goes with its namespace.
+func TestRevisionsAreTheControllers(t *testing.T) {
+	ns := namespace(t)
+	revision := func(name string, labels map[string]string) *appsv1.ControllerRevision {
+		return &appsv1.ControllerRevision{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Labels: labels},
+			Data:       runtime.RawExtension{Raw: []byte(`{"steps":[]}`)}, Revision: 1,
+		}
+	}
+	pinned := map[string]string{"casebook.dev/playbook": "isolate-pod"}
+	o := revision("isolate-pod-1", pinned)
+	must(t, controllers(t).Create(t.Context(), o))
+	const policy = "casebook-revisions"
+	for name, who := range strangers() {
+		t.Run(name, func(t *testing.T) {
+			c := clientFor(t, who)
+			words := "controllerrevisions " + ns + "/"
+			refused(t, c.Create(t.Context(), revision("isolate-pod-2", pinned)), policy, who.name+" may not create "+words+"isolate-pod-2")
+			refused(t, c.Delete(t.Context(), o.DeepCopy()), policy, who.name+" may not delete "+words+"isolate-pod-1")
+			unlabel := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":null}}`))
+			refused(t, c.Patch(t.Context(), o.DeepCopy(), unlabel), policy, who.name+" may not update "+words+"isolate-pod-1")
+		})
+	}
+	t.Run("those of others are nobody's business", func(t *testing.T) {
+		other := revision("daemon-1", nil)
+		must(t, clientFor(t, admin).Create(t.Context(), other))
+		label := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"casebook.dev/playbook":"x"}}}`))
+		refused(t, clientFor(t, admin).Patch(t.Context(), other.DeepCopy(), label), policy, "may not update")
+		must(t, clientFor(t, admin).Delete(t.Context(), other))
+	})
+	c := clientFor(t, admin)
+	must(t, c.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}))
+	eventually(t, "the namespace is gone, and the revision with it", func(ctx context.Context) (bool, error) {
 		err := c.Get(ctx, client.ObjectKey{Name: ns}, &corev1.Namespace{})
 		if apierrors.IsNotFound(err) {
 			return true, nil
