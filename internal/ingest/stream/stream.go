@@ -216,6 +216,15 @@ func (s *Stream) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Waiting is how many payloads one of the consumers is not done with.
+func (s *Stream) Waiting(ctx context.Context) (uint64, error) {
+	stream, err := s.js.Stream(ctx, Name)
+	if err != nil {
+		return 0, fmt.Errorf("could not ask for the stream %s: %w", Name, err)
+	}
+	return stream.CachedInfo().State.Msgs, nil
+}
+
 // Close disconnects, stops an embedded server and waits for it.
 func (s *Stream) Close() error {
 	if s.conn != nil {
