@@ -85,7 +85,7 @@ func VerifyCheckpoint(signed []byte, vkey string) (Checkpoint, error) {
 		return Checkpoint{}, fmt.Errorf("it is of the log %q, the key is of %q", c.Origin, verifier.Name())
 	}
 	signature := opened.Sigs[0]
-	raw, err := base64.StdEncoding.Strict().DecodeString(signature.Base64)
+	raw, err := base64.StdEncoding.DecodeString(signature.Base64) // lenient about the last bits
 	if err != nil || base64.StdEncoding.EncodeToString(raw) != signature.Base64 {
 		return Checkpoint{}, errors.New("its signature is not written in canonical base64")
 	}

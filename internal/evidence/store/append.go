@@ -172,9 +172,6 @@ func (l *Log) finish(ctx context.Context, b *batch) error {
 	if err := l.sign(ctx, grown); err != nil {
 		return err
 	}
-	l.lastBundle = nil
-	if width := int(grown.Size % evidence.TileWidth); width > 0 {
-		l.lastBundle = tiles[evidence.BundlePath(grown.Size/evidence.TileWidth, width)]
-	}
+	l.lastBundle = tiles[evidence.BundlePath(grown.Size/evidence.TileWidth, int(grown.Size%evidence.TileWidth))] // nil if full
 	return l.settle(ctx, b)
 }

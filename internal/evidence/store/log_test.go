@@ -61,8 +61,10 @@ func TestAppendAcrossTiles(t *testing.T) {
 	mustAppend(t, l, drafts[:300]...)
 	l = open(t, bucket) // and from the tiles alone
 	mustAppend(t, l, drafts[300:301]...)
-	mustAppend(t, l, drafts[301:]...)
-	checkLog(t, bucket, drafts, "in four batches")
+	mustAppend(t, l, drafts[301:512]...) // to the end of a tile
+	mustAppend(t, l, drafts[512:513]...)
+	mustAppend(t, l, drafts[513:]...)
+	checkLog(t, bucket, drafts, "in batches across tiles")
 }
 
 func TestAppendPrefix(t *testing.T) {
@@ -198,6 +200,58 @@ func TestExport(t *testing.T) {
 	if !errors.Is(err, blob.ErrNotFound) || !strings.Contains(err.Error(), "payload") {
 		t.Errorf("Export without a payload: %v", err)
 	}
+}
+
+// TestHeartbeatUnanswered loses the answer to a heartbeat: the writer must not take its own checkpoint for a rival's.
+func TestHeartbeatUnanswered(t *testing.T) {
+	for name, how := range map[string]fault{"not written": failsBefore, "written": failsAfter} {
+		t.Run(name, func(t *testing.T) {
+			bucket := &blobtest.Memory{}
+			broken := &faulty{Bucket: bucket, breaks: func(int) fault { return works }}
+			l, err := Open(t.Context(), options(t, broken))
+			if err != nil {
+				t.Fatal(err)
+			}
+			drafts := story(t)
+			mustAppend(t, l, drafts[:4]...)
+			broken.breaks = func(int) fault { return how }
+			if err := l.Heartbeat(t.Context()); !errors.Is(err, errBroken) {
+				t.Fatal(err)
+			}
+			broken.breaks = func(int) fault { return works }
+			if err := l.Heartbeat(t.Context()); err != nil {
+				t.Error(err)
+			}
+			mustAppend(t, l, drafts[4:]...)
+			checkLog(t, bucket, drafts, "after a heartbeat without answer")
+		})
+	}
+}
+
+// TestLostAnswer has storage that takes a write, loses the answer, asks again by itself and refuses what is its own.
+func TestLostAnswer(t *testing.T) {
+	bucket := &blobtest.Memory{}
+	l := open(t, &stutterer{bucket})
+	drafts := story(t)
+	mustAppend(t, l, drafts[:4]...)
+	mustAppend(t, l, drafts[4:]...)
+	if err := l.Heartbeat(t.Context()); err != nil {
+		t.Error(err)
+	}
+	checkLog(t, bucket, drafts, "after every answer was lost once")
+}
+
+// stutterer does every write twice and answers with the second.
+type stutterer struct{ blob.Bucket }
+
+func (s *stutterer) Create(ctx context.Context, key string, data []byte) (string, error) {
+	_, _ = s.Bucket.Create(ctx, key, data)
+	return s.Bucket.Create(ctx, key, data)
+}
+
+func (s *stutterer) Replace(ctx context.Context, key string, data []byte, etag string) (string, error) {
+	_, _ = s.Bucket.Replace(ctx, key, data, etag)
+	return s.Bucket.Replace(ctx, key, data, etag)
 }
 
 // TestExportWhileUnsettled exports after the checkpoint and before the heads are written: the end must not be missing.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -155,7 +156,7 @@ func (l *Log) bundles(ctx context.Context, b *batch) (map[string][]byte, error) 
 		return nil, err
 	}
 	bundles := map[string][]byte{}
-	bundle = bundle[:len(bundle):len(bundle)]
+	bundle = slices.Clip(bundle) // what is kept must not be written to
 	n, width := b.start/evidence.TileWidth, int(b.start%evidence.TileWidth)
 	for i, c := range b.commitments {
 		bundle = evidence.AppendToBundle(bundle, c)
