@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -113,7 +114,14 @@ func (c *cluster) records(ctx context.Context, name string) (*report.Records, er
 			return nil, apiError("read the "+list.what+" of case "+c.namespace+"/"+name, err)
 		}
 	}
-	records := &report.Records{Case: *found, Signals: signals.Items, Runs: runs.Items, Actions: actions.Items, Decisions: decisions.Items}
+	// Another case may have had this name before.
+	other := func(ref v1alpha1.RecordRef) bool { return ref.UID != string(found.UID) }
+	records := &report.Records{
+		Case: *found, Signals: signals.Items,
+		Runs:      slices.DeleteFunc(runs.Items, func(r v1alpha1.PlaybookRun) bool { return other(r.Spec.CaseRef) }),
+		Actions:   slices.DeleteFunc(actions.Items, func(a v1alpha1.Action) bool { return other(a.Spec.CaseRef) }),
+		Decisions: slices.DeleteFunc(decisions.Items, func(d v1alpha1.Decision) bool { return other(d.Spec.CaseRef) }),
+	}
 	records.Sort()
 	return records, nil
 }
