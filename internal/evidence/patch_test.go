@@ -128,7 +128,7 @@ func TestDiffProperties(t *testing.T) {
 func FuzzApply(f *testing.F) {
 	f.Add([]byte(`{"a":[1,null],"":{"x":{}}}`), `[{"op":"replace","path":"/a/1","value":null},{"op":"add","path":"//x/y","value":[]}]`)
 	f.Add([]byte(`{}`), `[{"op":"replace","path":"","value":{}}]`)
-	f.Fuzz(func(t *testing.T, doc []byte, patch string) {
+	f.Fuzz(func(_ *testing.T, doc []byte, patch string) {
 		if doc, err := Canonical(doc); err == nil && len(doc) > 0 && doc[0] == '{' {
 			_, _ = Apply(doc, patch) // must not panic
 		}

@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	// TileHeight is the height of tiles, TileWidth the number of hashes or entries in a full one (C2SP tlog-tiles).
+	// TileHeight is the height of tiles (C2SP tlog-tiles).
 	TileHeight = 8
-	TileWidth  = 1 << TileHeight
+	// TileWidth is the number of hashes or entries in a full tile.
+	TileWidth = 1 << TileHeight
 )
 
 // LeafHash returns the hash (RFC 6962) of the leaf whose data is the commitment.

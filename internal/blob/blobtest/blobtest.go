@@ -182,9 +182,9 @@ func list(t *testing.T, b blob.Bucket) {
 func listEarly(t *testing.T, b blob.Bucket) {
 	mustCreate(t, b, "a", "one")
 	mustCreate(t, b, "b", "two")
-	for info := range b.List(t.Context(), "") {
-		if info.Key != "a" {
-			t.Errorf("first is %q, want a", info.Key)
+	for info, err := range b.List(t.Context(), "") {
+		if err != nil || info.Key != "a" {
+			t.Errorf("first is %q, %v, want a", info.Key, err)
 		}
 		break
 	}

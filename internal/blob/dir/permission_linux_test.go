@@ -34,14 +34,14 @@ func asNobody(f func()) {
 func TestUnwritableFolder(t *testing.T) {
 	folder := t.TempDir()
 	for path := filepath.Dir(folder); path != os.TempDir() && path != "/"; path = filepath.Dir(path) {
-		if err := os.Chmod(path, 0o755); err != nil { //nolint:gosec // the user of asNobody must get to the folder
+		if err := os.Chmod(path, 0o755); err != nil { // the user of asNobody must get to the folder
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(folder, 0o555); err != nil { //nolint:gosec // what is tested
+	if err := os.Chmod(folder, 0o555); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.Chmod(folder, 0o700) }) //nolint:gosec // a folder needs its x
+	t.Cleanup(func() { _ = os.Chmod(folder, 0o700) })
 	b := open(t, folder)
 	var err error
 	asNobody(func() { _, err = b.Create(t.Context(), "checkpoint", []byte("x")) })

@@ -107,11 +107,34 @@ func (l *Log) rival(ctx context.Context, key string) error {
 	} else if err != nil && !errors.Is(err, blob.ErrNotFound) {
 		return err
 	}
-	if text, ok, err := l.opened(got.Data); err == nil && ok {
-		c, err := evidence.ParseCheckpoint(text)
-		if err == nil && (c.Size < l.at.Size || c.Size == l.at.Size && c.Root != l.at.Root) {
-			return fmt.Errorf("%w: its checkpoint went back from size %d to %d", ErrForked, l.at.Size, c.Size)
-		}
+	if c, ok := l.signedHere(got.Data); ok && !l.goesOn(c) {
+		return fmt.Errorf("%w: its checkpoint went back from size %d to %d", ErrForked, l.at.Size, c.Size)
 	}
 	return fmt.Errorf("%w: %s was replaced; open the log again to go on", ErrDeposed, key)
+}
+
+// overtaken says whether another writer has moved the log on since this one read its checkpoint. Then what this one
+// reads of it may be newer than the tree it knows, and looks wrong without being so.
+func (l *Log) overtaken(ctx context.Context) bool {
+	got, err := l.opts.Bucket.Get(ctx, l.checkpoint.key, l.checkpoint.limit)
+	if err != nil || bytes.Equal(got.Data, l.checkpoint.data) || bytes.Equal(got.Data, l.checkpoint.tried) {
+		return false
+	}
+	c, ok := l.signedHere(got.Data)
+	return ok && l.goesOn(c)
+}
+
+// signedHere reads a checkpoint that the key of this log signed.
+func (l *Log) signedHere(signed []byte) (evidence.Checkpoint, bool) {
+	text, ok, err := l.opened(signed)
+	if err != nil || !ok {
+		return evidence.Checkpoint{}, false
+	}
+	c, err := evidence.ParseCheckpoint(text)
+	return c, err == nil
+}
+
+// goesOn says whether a checkpoint can follow the one this writer knows.
+func (l *Log) goesOn(c evidence.Checkpoint) bool {
+	return c.Size > l.at.Size || c.Size == l.at.Size && c.Root == l.at.Root
 }

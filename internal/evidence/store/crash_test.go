@@ -4,6 +4,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -100,4 +101,50 @@ func checkLog(t *testing.T, bucket blob.Bucket, drafts []evidence.Draft, when st
 	if root, err := tlog.TreeHash(l.at.Size, l.reader(t.Context())); err != nil || root != l.at.Root {
 		t.Errorf("%s: the tiles have root %s, %v, the checkpoint %s", when, root, err, l.at.Root)
 	}
+}
+
+// TestOvertaken lets another writer seal entries right before the n-th operation of this one, for every n: opening,
+// reading heads and appending may then succeed or find that another has taken over, and nothing else.
+func TestOvertaken(t *testing.T) {
+	drafts := story(t)
+	n := 1
+	for ; overtake(t, n, drafts); n++ {
+		if n > 1000 {
+			t.Fatal("the writer never gets through")
+		}
+	}
+	if n < 20 {
+		t.Errorf("overtaken in only %d operations", n-1)
+	}
+}
+
+func overtake(t *testing.T, n int, drafts []evidence.Draft) (did bool) {
+	t.Helper()
+	bucket := &blobtest.Memory{}
+	mustAppend(t, open(t, bucket), drafts[:6]...)
+	watched := &faulty{Bucket: bucket, breaks: func(i int) fault {
+		if i == n {
+			did = true
+			other := open(t, bucket)
+			mustAppend(t, other, drafts[:8]...)
+			mustAppend(t, other, drafts[:10]...)
+		}
+		return works
+	}}
+	l, err := Open(t.Context(), options(t, watched))
+	if err == nil {
+		_, _, err = l.Head(t.Context(), drafts[8].Object.UID)
+	}
+	if err == nil {
+		_, err = l.Append(t.Context(), drafts[:9])
+	}
+	if err == nil {
+		err = l.Heartbeat(t.Context())
+	}
+	if err != nil && !errors.Is(err, ErrDeposed) {
+		t.Errorf("overtaken before operation %d: %v, want ErrDeposed", n, err)
+	}
+	mustAppend(t, open(t, bucket), drafts...)
+	checkLog(t, bucket, drafts, fmt.Sprint("overtaken before operation ", n))
+	return did
 }

@@ -108,6 +108,9 @@ func (l *Log) do(ctx context.Context, method func() error) error {
 	if err == nil {
 		err = method()
 	}
+	if errors.Is(err, ErrForked) && l.overtaken(ctx) {
+		err = fmt.Errorf("%w while this one was reading; open the log again to go on", ErrDeposed)
+	}
 	if errors.Is(err, ErrForked) || errors.Is(err, ErrDeposed) {
 		l.dead = err
 	}
