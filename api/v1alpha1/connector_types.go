@@ -4,6 +4,8 @@
 package v1alpha1
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -113,3 +115,15 @@ type ConnectorList struct {
 
 // Head gives the part of the status that every kind has.
 func (o *Connector) Head() *StatusHead { return &o.Status.StatusHead }
+
+// Effective is the spec with every documented default applied.
+func (s ConnectorSpec) Effective() ConnectorSpec {
+	out := *s.DeepCopy()
+	if out.Settle == nil {
+		out.Settle = &metav1.Duration{Duration: 5 * time.Second}
+	}
+	if out.Timeout == nil {
+		out.Timeout = &metav1.Duration{Duration: 10 * time.Second}
+	}
+	return out
+}

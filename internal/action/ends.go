@@ -1,0 +1,102 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+)
+
+// Fail ends an action that cannot be done, for a reason of the API, before anything of it is in doubt. An action whose
+// attempt is under way is left alone.
+func Fail(status *v1alpha1.ActionStatus, reason, message string, now time.Time) Step {
+	switch status.State {
+	case v1alpha1.ActionExecuting, v1alpha1.ActionSettling, v1alpha1.ActionVerifying:
+		return Step{Recheck: 10 * time.Second}
+	default:
+		return end(status, v1alpha1.ActionFailed, reason, message, now)
+	}
+}
+
+// Person is the journal's form of an actor.
+func Person(actor v1alpha1.Actor) *v1alpha1.JournalActor {
+	return &v1alpha1.JournalActor{Type: v1alpha1.ActorPerson, Name: actor.Username, UID: actor.UID, Groups: actor.Groups}
+}
+
+func end(status *v1alpha1.ActionStatus, state v1alpha1.ActionState, reason, message string, now time.Time) Step {
+	at := metav1.NewMicroTime(now)
+	status.State, status.Message, status.EndTime, status.Question = state, message, &at, nil
+	return Step{Headline: condition(state, reason, message)}
+}
+
+// ended repeats the headline that the end gave.
+func ended(status *v1alpha1.ActionStatus) metav1.Condition {
+	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ExecutedCondition); c != nil {
+		return metav1.Condition{Status: c.Status, Reason: c.Reason, Message: c.Message}
+	}
+	return condition(status.State, string(status.State), status.Message)
+}
+
+func condition(state v1alpha1.ActionState, reason, message string) metav1.Condition {
+	c := metav1.Condition{Status: metav1.ConditionFalse, Reason: reason, Message: message}
+	switch state {
+	case v1alpha1.ActionSucceeded, v1alpha1.ActionNotNeeded:
+		c.Status = metav1.ConditionTrue
+	case v1alpha1.ActionUnknown:
+		c.Status = metav1.ConditionUnknown
+	}
+	return c
+}
+
+func closeAttempt(attempt *v1alpha1.Attempt, outcome v1alpha1.AttemptOutcome, reason, message string, at time.Time) {
+	when := metav1.NewMicroTime(at)
+	attempt.Outcome, attempt.Reason, attempt.Message, attempt.EndTime = outcome, reason, message, &when
+}
+
+func last(status *v1alpha1.ActionStatus) *v1alpha1.Attempt {
+	return &status.Attempts[len(status.Attempts)-1]
+}
+
+// doubted tells whether an earlier attempt may have done it.
+func doubted(status *v1alpha1.ActionStatus) bool {
+	return slices.ContainsFunc(status.Attempts, func(a v1alpha1.Attempt) bool { return a.Outcome == v1alpha1.OutcomeInDoubt })
+}
+
+// retryAt is when the next attempt may begin: a pause that doubles from one second with each that did not succeed.
+func retryAt(status *v1alpha1.ActionStatus) time.Time {
+	if len(status.Attempts) == 0 || last(status).EndTime == nil {
+		return time.Time{}
+	}
+	if last(status).Outcome == v1alpha1.OutcomeInDoubt {
+		return time.Time{} // the settling was the pause
+	}
+	return last(status).EndTime.Add(time.Second << min(len(status.Attempts)-1, 6))
+}
+
+// keepVerdict notes the verdict; one that says the same keeps its time, so that an unchanged world writes nothing.
+func keepVerdict(status *v1alpha1.ActionStatus, verdict v1alpha1.GuardVerdict) {
+	if was := status.Verdict; was != nil && was.Answer == verdict.Answer && was.Rule == verdict.Rule && was.Because == verdict.Because {
+		return
+	}
+	status.Verdict = &verdict
+}
+
+func approver(p Permission) *v1alpha1.JournalActor {
+	if p.Verdict.Answer != v1alpha1.AnswerAsk || len(p.Approvals) == 0 {
+		return nil
+	}
+	return Person(p.Approvals[len(p.Approvals)-1].Actor)
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}

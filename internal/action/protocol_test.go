@@ -1,0 +1,287 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+)
+
+var now = time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+
+func intent(t *testing.T, semantics v1alpha1.Semantics) v1alpha1.ActionSpec {
+	t.Helper()
+	spec := v1alpha1.ActionSpec{
+		Operation: "kubernetes/isolatePod", Input: apiextensionsv1.JSON{Raw: []byte(`{"name":"web-1"}`)}, Semantics: semantics,
+		Target: v1alpha1.Target{Type: "Pod", Name: "web-1", Namespace: "shop", UID: "u1"}, DeadlineTime: metav1.NewMicroTime(now.Add(time.Hour)),
+	}
+	digest, err := PlanDigest(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.PlanDigest = digest
+	return spec
+}
+
+func allowed() Permission {
+	return Permission{Verdict: v1alpha1.GuardVerdict{Answer: v1alpha1.AnswerAllow, Because: "reversible"}}
+}
+
+func asked(digest string) Permission {
+	return Permission{
+		Verdict:  v1alpha1.GuardVerdict{Answer: v1alpha1.AnswerAsk, Because: "no rule answers"},
+		Question: &v1alpha1.Question{Prompt: "isolate?", Verb: "approve", Count: 1, Digest: digest, DueTime: metav1.NewMicroTime(now.Add(10 * time.Minute))},
+	}
+}
+
+func world(p Permission) World {
+	return World{
+		Holder: "me", Permission: p, Before: &Sight{}, Verifiable: true, Settle: 5 * time.Second, Timeout: 10 * time.Second,
+	}
+}
+
+// attempted is a status with one announced attempt.
+func attempted(state v1alpha1.ActionState, change func(*v1alpha1.Attempt)) v1alpha1.ActionStatus {
+	a := v1alpha1.Attempt{
+		Number: 1, Holder: "me", StartTime: metav1.NewMicroTime(now.Add(-time.Second)), DeadlineTime: metav1.NewMicroTime(now.Add(9 * time.Second)),
+	}
+	if change != nil {
+		change(&a)
+	}
+	return v1alpha1.ActionStatus{State: state, Attempts: []v1alpha1.Attempt{a}}
+}
+
+func doubtful(ago time.Duration) func(*v1alpha1.Attempt) {
+	return func(a *v1alpha1.Attempt) {
+		end := metav1.NewMicroTime(now.Add(-ago))
+		a.Outcome, a.EndTime = v1alpha1.OutcomeInDoubt, &end
+	}
+}
+
+func acknowledged(ago time.Duration) func(*v1alpha1.Attempt) {
+	return func(a *v1alpha1.Attempt) {
+		end := metav1.NewMicroTime(now.Add(-ago))
+		a.Outcome, a.EndTime = v1alpha1.OutcomeAcknowledged, &end
+	}
+}
+
+func TestNext(t *testing.T) {
+	type want struct {
+		State    v1alpha1.ActionState
+		Command  Command
+		Attempts int
+		Reason   string
+	}
+	other := func(a *v1alpha1.Attempt) { a.Holder = "another" }
+	gone := func(a *v1alpha1.Attempt) {
+		a.Holder, a.DeadlineTime = "another", metav1.NewMicroTime(now.Add(-Skew))
+	}
+	for name, tt := range map[string]struct {
+		semantics v1alpha1.Semantics
+		status    v1alpha1.ActionStatus
+		world     func(*World, v1alpha1.ActionSpec)
+		late      time.Duration
+		want      want
+	}{
+		"what is allowed is announced, and nothing is sent in that pass": {
+			want: want{State: v1alpha1.ActionExecuting, Attempts: 1},
+		},
+		"what was announced and read back is sent": {
+			status: attempted(v1alpha1.ActionExecuting, nil),
+			want:   want{State: v1alpha1.ActionExecuting, Command: Send, Attempts: 1},
+		},
+		"what is denied ends": {
+			world: func(w *World, _ v1alpha1.ActionSpec) { w.Permission.Verdict.Answer = v1alpha1.AnswerDeny },
+			want:  want{State: v1alpha1.ActionDenied, Reason: v1alpha1.DeniedByGuardrailReason},
+		},
+		"what no rule answers asks a person": {
+			world: func(w *World, s v1alpha1.ActionSpec) { w.Permission = asked(s.PlanDigest) },
+			want:  want{State: v1alpha1.ActionAsking, Reason: v1alpha1.ApprovalRequiredReason},
+		},
+		"what a person approved is announced": {
+			world: func(w *World, s v1alpha1.ActionSpec) {
+				w.Permission = asked(s.PlanDigest)
+				w.Permission.Approved, w.Permission.Approvals = true, []v1alpha1.Approval{{Actor: v1alpha1.Actor{Username: "mia"}}}
+			},
+			want: want{State: v1alpha1.ActionExecuting, Attempts: 1},
+		},
+		"what a person denied ends, whatever others approved": {
+			world: func(w *World, s v1alpha1.ActionSpec) {
+				w.Permission = asked(s.PlanDigest)
+				w.Permission.Approved, w.Permission.Denied = true, &v1alpha1.Approval{Actor: v1alpha1.Actor{Username: "mia"}}
+			},
+			want: want{State: v1alpha1.ActionDenied, Reason: v1alpha1.DeniedByPersonReason},
+		},
+		"a question nobody answered in time ends": {
+			status: v1alpha1.ActionStatus{State: v1alpha1.ActionAsking},
+			world: func(w *World, s v1alpha1.ActionSpec) {
+				w.Permission = asked(s.PlanDigest)
+				w.Permission.Question.DueTime = metav1.NewMicroTime(now)
+			},
+			want: want{State: v1alpha1.ActionExpired, Reason: v1alpha1.ApprovalExpiredReason},
+		},
+		"what is so already is not needed": {
+			world: func(w *World, _ v1alpha1.ActionSpec) { w.Before.Desired = true },
+			want:  want{State: v1alpha1.ActionNotNeeded, Reason: v1alpha1.AlreadySoReason},
+		},
+		"a target that was replaced is not touched": {
+			world: func(w *World, _ v1alpha1.ActionSpec) { w.Before.Gone = true },
+			want:  want{State: v1alpha1.ActionFailed, Reason: v1alpha1.TargetReplacedReason},
+		},
+		"an approval withdrawn between announcing and sending stops the send": {
+			status: attempted(v1alpha1.ActionExecuting, nil),
+			world:  func(w *World, s v1alpha1.ActionSpec) { w.Permission = asked(s.PlanDigest) },
+			want:   want{State: v1alpha1.ActionReady, Attempts: 1},
+		},
+		"an attempt whose deadline passed unsent is not sent": {
+			status: attempted(v1alpha1.ActionExecuting, nil), late: time.Minute,
+			want: want{State: v1alpha1.ActionReady, Attempts: 1},
+		},
+		"an attempt that another process announced is waited out": {
+			status: attempted(v1alpha1.ActionExecuting, other),
+			want:   want{State: v1alpha1.ActionExecuting, Attempts: 1},
+		},
+		"an attempt whose process is gone is in doubt, never sent by another": {
+			status: attempted(v1alpha1.ActionExecuting, gone),
+			want:   want{State: v1alpha1.ActionSettling, Attempts: 1},
+		},
+		"an acknowledgement that is read back succeeds": {
+			status: attempted(v1alpha1.ActionExecuting, nil),
+			world: func(w *World, _ v1alpha1.ActionSpec) {
+				w.Sent, w.After = &Sent{Outcome: v1alpha1.OutcomeAcknowledged, Time: now}, &Sight{Desired: true}
+			},
+			want: want{State: v1alpha1.ActionSucceeded, Attempts: 1, Reason: v1alpha1.VerifiedReason},
+		},
+		"an acknowledgement that cannot be read back is shown as such": {
+			status: attempted(v1alpha1.ActionExecuting, nil),
+			world: func(w *World, _ v1alpha1.ActionSpec) {
+				w.Sent, w.Verifiable = &Sent{Outcome: v1alpha1.OutcomeAcknowledged, Time: now}, false
+			},
+			want: want{State: v1alpha1.ActionSucceeded, Attempts: 1, Reason: v1alpha1.AcknowledgedReason},
+		},
+		"a target that says yes and does nothing fails in the end": {
+			status: attempted(v1alpha1.ActionVerifying, acknowledged(VerifyWithin+time.Second)),
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.After = &Sight{Message: "the label is gone"} },
+			want:   want{State: v1alpha1.ActionFailed, Attempts: 1, Reason: v1alpha1.NotAsDesiredReason},
+		},
+		"a timeout is no failure: it is settled first": {
+			status: attempted(v1alpha1.ActionExecuting, nil),
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.Sent = &Sent{Outcome: v1alpha1.OutcomeInDoubt, Time: now} },
+			want:   want{State: v1alpha1.ActionSettling, Attempts: 1},
+		},
+		"nothing is read or repeated before the doubt has settled": {
+			status: attempted(v1alpha1.ActionSettling, doubtful(time.Second)),
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.After = &Sight{Desired: true} },
+			want:   want{State: v1alpha1.ActionSettling, Attempts: 1},
+		},
+		"a doubt that turns out done succeeds": {
+			status: attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.After = &Sight{Desired: true} },
+			want:   want{State: v1alpha1.ActionSucceeded, Attempts: 1, Reason: v1alpha1.VerifiedReason},
+		},
+		"an idempotent operation in doubt is tried again": {
+			status: attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.After = &Sight{} },
+			want:   want{State: v1alpha1.ActionReady, Attempts: 1},
+		},
+		"an operation that may run at most once ends unknown": {
+			semantics: v1alpha1.AtMostOnce,
+			status:    attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
+			world:     func(w *World, _ v1alpha1.ActionSpec) { w.After = &Sight{} },
+			want:      want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
+		},
+		"an operation that must be read back and cannot be ends unknown": {
+			semantics: v1alpha1.ReadBack,
+			status:    attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
+			want:      want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
+		},
+		"a retry that finds the target as desired after a doubt has succeeded, not been needless": {
+			status: attempted(v1alpha1.ActionReady, doubtful(time.Minute)),
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.Before.Desired = true },
+			want:   want{State: v1alpha1.ActionSucceeded, Attempts: 1, Reason: v1alpha1.VerifiedReason},
+		},
+		"nothing begins after the action's deadline": {
+			late: 2 * time.Hour,
+			want: want{State: v1alpha1.ActionExpired, Reason: v1alpha1.DeadlinePassedReason},
+		},
+		"nothing begins while the evidence cannot be kept": {
+			world: func(w *World, _ v1alpha1.ActionSpec) { w.Withheld = "the journal is full" },
+			want:  want{State: v1alpha1.ActionHeld},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			semantics := tt.semantics
+			if semantics == "" {
+				semantics = v1alpha1.Idempotent
+			}
+			spec := intent(t, semantics)
+			w := world(allowed())
+			if tt.world != nil {
+				tt.world(&w, spec)
+			}
+			status := *tt.status.DeepCopy()
+			step := Next("soc", "a1", spec, &status, w, now.Add(tt.late))
+			got := want{State: status.State, Command: step.Command, Attempts: len(status.Attempts), Reason: step.Headline.Reason}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestNextRollsBackOnlyWhatIsAsItWasLeft(t *testing.T) {
+	spec := intent(t, v1alpha1.Idempotent)
+	spec.RollbackOf = &v1alpha1.RecordRef{Name: "forward", UID: "f"}
+	spec.PlanDigest, _ = PlanDigest(spec)
+	for asLeft, want := range map[bool]v1alpha1.ActionState{true: v1alpha1.ActionExecuting, false: v1alpha1.ActionFailed} {
+		status := v1alpha1.ActionStatus{}
+		w := world(allowed())
+		w.Before = &Sight{AsLeft: asLeft, Message: "another label stands there"}
+		Next("soc", "a1", spec, &status, w, now)
+		if status.State != want {
+			t.Errorf("as left %v: state %s, want %s", asLeft, status.State, want)
+		}
+	}
+}
+
+func TestNextRefusesASpecThatIsNotWhatItsDigestSays(t *testing.T) {
+	spec := intent(t, v1alpha1.Idempotent)
+	spec.Target.Name = "db-1" // changed after it was approved
+	status := attempted(v1alpha1.ActionExecuting, nil)
+	if step := Next("soc", "a1", spec, &status, world(allowed()), now); step.Command != "" || status.State != v1alpha1.ActionReady {
+		t.Errorf("command %q, state %s: a changed plan must not be sent", step.Command, status.State)
+	}
+}
+
+func TestPlanDigestCoversWhatIsApproved(t *testing.T) {
+	base := intent(t, v1alpha1.Idempotent)
+	for field, change := range map[string]func(*v1alpha1.ActionSpec){
+		"revision":   func(s *v1alpha1.ActionSpec) { s.Revision = "x" },
+		"step":       func(s *v1alpha1.ActionSpec) { s.Step = "x" },
+		"operation":  func(s *v1alpha1.ActionSpec) { s.Operation = "kubernetes/x" },
+		"input":      func(s *v1alpha1.ActionSpec) { s.Input.Raw = []byte(`{"name":"web-2"}`) },
+		"target":     func(s *v1alpha1.ActionSpec) { s.Target.UID = "u2" },
+		"connector":  func(s *v1alpha1.ActionSpec) { s.ConnectorRef.UID = "c2" },
+		"semantics":  func(s *v1alpha1.ActionSpec) { s.Semantics = v1alpha1.AtMostOnce },
+		"rollback":   func(s *v1alpha1.ActionSpec) { s.Rollback.NotPossible = "x" },
+		"rollbackOf": func(s *v1alpha1.ActionSpec) { s.RollbackOf = &v1alpha1.RecordRef{Name: "x"} },
+	} {
+		changed := *base.DeepCopy()
+		change(&changed)
+		if digest, err := PlanDigest(changed); err != nil || digest == base.PlanDigest {
+			t.Errorf("a change of %s leaves the digest as it is (%v)", field, err)
+		}
+	}
+	same := *base.DeepCopy()
+	same.Input.Raw = []byte("{ \"name\" : \"web-1\" }")
+	if digest, _ := PlanDigest(same); digest != base.PlanDigest {
+		t.Error("the same input written otherwise has another digest")
+	}
+}

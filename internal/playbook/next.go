@@ -1,0 +1,377 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package playbook
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/expr"
+)
+
+// DefaultTimeout is how long an action step may take where it does not say.
+const DefaultTimeout = time.Hour
+
+// Facts is what a run can know when it steps.
+type Facts struct {
+	// Run identifies the run: questions are bound to it.
+	Run string
+	// Actor is how the run signs what it does.
+	Actor v1alpha1.JournalActor
+	// Vars are the variables of expressions: case, severity, enrichment, inputs. Next adds steps.
+	Vars map[string]any
+	// Actions are the run's actions, by step.
+	Actions map[string]v1alpha1.Action
+	// Answers are the first counted answers to the run's questions, by step.
+	Answers map[string]Answer
+	// CaseClosed says that the case was closed by somebody else.
+	CaseClosed bool
+}
+
+// Answer is what a person chose.
+type Answer struct {
+	// Option is the chosen option.
+	Option string
+	// Actor is who chose it.
+	Actor v1alpha1.JournalActor
+}
+
+// Want is an action that a run wants made.
+type Want struct {
+	// Step is the step that wants it.
+	Step string
+	// Operation is the operation, as connector/operation; empty for a rollback.
+	Operation string
+	// RollbackOf is the step whose action is to be taken back.
+	RollbackOf string
+	// Input is the rendered input.
+	Input map[string]any
+	// Deadline is when it is too late to begin.
+	Deadline time.Time
+}
+
+// Result is what Next answers beside the changed status.
+type Result struct {
+	// Wants are the actions to make; one that exists already is no harm.
+	Wants []Want
+	// Recheck is when to look again; zero: on an event.
+	Recheck time.Duration
+	// Actor is the person whose answer moved the run, if one did.
+	Actor *v1alpha1.JournalActor
+}
+
+// Next steps a run as far as the facts allow. It is total and deterministic: facts that do not fit leave the status as
+// it is, and so does a run that has ended.
+func (c *Compiled) Next(ctx context.Context, status *v1alpha1.PlaybookRunStatus, facts Facts, now time.Time) Result {
+	n := &next{ctx: ctx, compiled: c, status: status, facts: facts, now: now}
+	if status.State.Ended() {
+		return Result{}
+	}
+	if facts.CaseClosed {
+		n.end(v1alpha1.RunAborted, "the case was closed")
+		return n.result
+	}
+	status.State = v1alpha1.RunRunning
+	for i := range c.steps {
+		if !n.through(&c.steps[i]) {
+			return n.result
+		}
+	}
+	n.end(v1alpha1.RunSucceeded, "")
+	return n.result
+}
+
+type next struct {
+	ctx      context.Context
+	compiled *Compiled
+	status   *v1alpha1.PlaybookRunStatus
+	facts    Facts
+	now      time.Time
+	result   Result
+}
+
+// through takes one step as far as it goes; false means that the run stands there, or has ended.
+func (n *next) through(s *step) bool {
+	at := n.find(s.Name)
+	if at == nil {
+		if at = n.enter(s); at == nil {
+			return true // skipped
+		}
+	}
+	if at.State == v1alpha1.StepWaiting {
+		n.look(s, at)
+	}
+	if n.status.State.Ended() {
+		return false
+	}
+	switch at.State {
+	case v1alpha1.StepWaiting:
+		n.status.Step, n.status.State = s.Name, v1alpha1.RunWaiting
+		return false
+	case v1alpha1.StepFailed:
+		return n.goesOn(s.OnFailure, at)
+	case v1alpha1.StepDenied:
+		return n.goesOn(s.Action.OnDenied, at)
+	default:
+		return true
+	}
+}
+
+// goesOn applies the policy of a step that failed or was denied.
+func (n *next) goesOn(policy v1alpha1.FailurePolicy, at *v1alpha1.StepStatus) bool {
+	if policy == v1alpha1.FailureContinue {
+		return true
+	}
+	n.end(v1alpha1.RunFailed, fmt.Sprintf("step %s: %s", at.Name, at.Message))
+	return false
+}
+
+// enter begins a step, or skips it (nil).
+func (n *next) enter(s *step) *v1alpha1.StepStatus {
+	n.status.Step = s.Name
+	n.status.Steps = append(n.status.Steps, v1alpha1.StepStatus{
+		Name: s.Name, State: v1alpha1.StepWaiting, StartTime: metav1.NewMicroTime(n.now),
+	})
+	at := &n.status.Steps[len(n.status.Steps)-1]
+	truth, err := n.condition(s)
+	switch {
+	case truth == expr.False, truth == expr.Unknown && s.OrElse == v1alpha1.OrElseSkip:
+		n.finish(at, v1alpha1.StepSkipped, because(err))
+		return nil
+	case truth == expr.Unknown && s.OrElse != v1alpha1.OrElseRun:
+		n.finish(at, v1alpha1.StepFailed, "its condition cannot be decided: "+because(err))
+		return at
+	}
+	n.begin(s, at)
+	return at
+}
+
+func (n *next) condition(s *step) (expr.Truth, error) {
+	if s.when == nil {
+		return expr.True, nil
+	}
+	return s.when.EvalBool(n.ctx, n.vars())
+}
+
+// begin does what a step does when the run comes to it.
+func (n *next) begin(s *step, at *v1alpha1.StepStatus) {
+	text, err := n.text(s)
+	if err != nil {
+		n.finish(at, v1alpha1.StepFailed, err.Error())
+		return
+	}
+	switch {
+	case s.Action != nil:
+		n.due(at, timeout(s))
+	case s.Decision != nil:
+		n.due(at, s.Decision.Within.Duration)
+		at.Question = n.question(s, text, at)
+	case s.Wait != nil:
+		n.due(at, s.Wait.For.Duration)
+	case s.Set != nil:
+		n.status.CaseState = s.Set.State
+		n.finish(at, v1alpha1.StepSucceeded, "")
+	case s.Close != nil:
+		n.status.Closure = &v1alpha1.Closure{
+			Classification: s.Close.Classification, Note: text, By: n.facts.Actor, Time: metav1.NewMicroTime(n.now),
+		}
+		n.finish(at, v1alpha1.StepSucceeded, "")
+		n.end(v1alpha1.RunSucceeded, "")
+	case s.Fail != nil:
+		n.finish(at, v1alpha1.StepFailed, text)
+		n.end(v1alpha1.RunFailed, text)
+	default:
+		n.finish(at, v1alpha1.StepFailed, "the step has no known kind: this operator is older than the playbook")
+	}
+}
+
+// look sees whether what a waiting step waits for has come.
+func (n *next) look(s *step, at *v1alpha1.StepStatus) {
+	switch {
+	case s.Action != nil:
+		n.lookAtAction(s, at)
+	case s.Decision != nil:
+		n.lookForAnswer(s, at)
+	case s.Wait != nil && !n.now.Before(at.DueTime.Time):
+		n.finish(at, v1alpha1.StepSucceeded, "")
+	default:
+		n.result.Recheck = at.DueTime.Sub(n.now)
+	}
+}
+
+func (n *next) lookAtAction(s *step, at *v1alpha1.StepStatus) {
+	made, exists := n.facts.Actions[s.Name]
+	if !exists {
+		n.want(s, at)
+		return
+	}
+	at.Action = made.Name
+	switch state := made.Status.State; {
+	case !state.Ended():
+	case state == v1alpha1.ActionSucceeded, state == v1alpha1.ActionNotNeeded:
+		n.finish(at, v1alpha1.StepSucceeded, made.Status.Message)
+	case state == v1alpha1.ActionDenied:
+		n.finish(at, v1alpha1.StepDenied, made.Status.Message)
+	default:
+		n.finish(at, v1alpha1.StepFailed, string(state)+": "+made.Status.Message)
+	}
+}
+
+func (n *next) want(s *step, at *v1alpha1.StepStatus) {
+	rendered, err := s.in.Render(n.ctx, n.vars())
+	if err != nil {
+		n.finish(at, v1alpha1.StepFailed, "its input cannot be made: "+err.Error())
+		return
+	}
+	input, ok := rendered.(map[string]any)
+	if !ok {
+		n.finish(at, v1alpha1.StepFailed, "its input is not an object")
+		return
+	}
+	if of := s.Action.RollbackOf; of != "" {
+		if earlier := n.find(of); earlier == nil || earlier.State != v1alpha1.StepSucceeded {
+			n.finish(at, v1alpha1.StepSkipped, of+" did nothing that could be taken back")
+			return
+		}
+	}
+	n.result.Wants = append(n.result.Wants, Want{
+		Step: s.Name, Operation: s.Action.Operation, RollbackOf: s.Action.RollbackOf, Input: input, Deadline: at.DueTime.Time,
+	})
+}
+
+func (n *next) lookForAnswer(s *step, at *v1alpha1.StepStatus) {
+	if answer, ok := n.facts.Answers[s.Name]; ok && slices.Contains(s.Decision.Options, answer.Option) {
+		at.Answer, at.AnsweredBy = answer.Option, &answer.Actor
+		n.result.Actor = &answer.Actor
+		n.finish(at, v1alpha1.StepSucceeded, "")
+		return
+	}
+	if n.now.Before(at.DueTime.Time) {
+		n.result.Recheck = at.DueTime.Sub(n.now)
+		return
+	}
+	if s.Decision.OnSilence == "" {
+		n.finish(at, v1alpha1.StepFailed, "nobody answered in time")
+		return
+	}
+	at.Answer, at.AnsweredBy = s.Decision.OnSilence, &n.facts.Actor
+	n.finish(at, v1alpha1.StepSucceeded, "nobody answered in time: "+s.Decision.OnSilence+" was chosen, as the playbook says")
+}
+
+func (n *next) question(s *step, prompt string, at *v1alpha1.StepStatus) *v1alpha1.Question {
+	d := s.Decision
+	verb := d.Verb
+	if verb == "" {
+		verb = "answer"
+	}
+	return &v1alpha1.Question{
+		Kind: v1alpha1.QuestionChoice, Prompt: prompt, Options: d.Options, Verb: verb, Groups: d.Groups, Count: 1,
+		Digest: digest(n.facts.Run, s.Name, prompt, d.Options), AskedTime: at.StartTime, DueTime: *at.DueTime,
+	}
+}
+
+// digest binds an answer to one question of one run as it was shown.
+func digest(run, step, prompt string, options []string) string {
+	raw, err := json.Marshal(append([]string{run, step, prompt}, options...))
+	if err != nil {
+		return "" // strings always encode
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+func (n *next) text(s *step) (string, error) {
+	if s.text == nil {
+		return "", nil
+	}
+	value, err := s.text.Render(n.ctx, n.vars())
+	if err != nil {
+		return "", fmt.Errorf("its text cannot be made: %w", err)
+	}
+	return fmt.Sprint(value), nil
+}
+
+// vars are the facts' variables and the steps so far.
+func (n *next) vars() map[string]any {
+	out := make(map[string]any, len(n.facts.Vars)+1)
+	for name, value := range n.facts.Vars {
+		out[name] = value
+	}
+	steps := map[string]any{}
+	for _, at := range n.status.Steps {
+		steps[at.Name] = map[string]any{
+			"state": string(at.State), "answer": at.Answer, "message": at.Message, "action": at.Action,
+		}
+	}
+	out["steps"] = steps
+	return out
+}
+
+func (n *next) find(name string) *v1alpha1.StepStatus {
+	for i := range n.status.Steps {
+		if n.status.Steps[i].Name == name {
+			return &n.status.Steps[i]
+		}
+	}
+	return nil
+}
+
+func (n *next) due(at *v1alpha1.StepStatus, after time.Duration) {
+	due := metav1.NewMicroTime(n.now.Add(after))
+	at.DueTime = &due
+}
+
+func (n *next) finish(at *v1alpha1.StepStatus, state v1alpha1.StepState, message string) {
+	end := metav1.NewMicroTime(n.now)
+	at.State, at.Message, at.EndTime, at.Question = state, cut(message), &end, nil
+}
+
+func (n *next) end(state v1alpha1.RunState, message string) {
+	n.status.State, n.status.Step, n.status.Message = state, "", cut(message)
+	for i := range n.status.Steps {
+		n.status.Steps[i].Question = nil
+	}
+}
+
+func timeout(s *step) time.Duration {
+	if s.Timeout != nil {
+		return s.Timeout.Duration
+	}
+	return DefaultTimeout
+}
+
+func because(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// cut keeps a message within the schema's bound.
+func cut(message string) string {
+	const most = 1000
+	if runes := []rune(message); len(runes) > most {
+		return strings.TrimSpace(string(runes[:most])) + "…"
+	}
+	return message
+}
+
+// FailStep fails a waiting step whose action cannot be made; the next call of Next goes on from there.
+func FailStep(status *v1alpha1.PlaybookRunStatus, name, message string, at time.Time) {
+	for i := range status.Steps {
+		if step := &status.Steps[i]; step.Name == name && step.State == v1alpha1.StepWaiting {
+			end := metav1.NewMicroTime(at)
+			step.State, step.Message, step.EndTime, step.Question = v1alpha1.StepFailed, cut(message), &end, nil
+		}
+	}
+}
