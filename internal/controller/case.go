@@ -1,0 +1,257 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/casefile"
+	"github.com/casebook-dev/casebook/internal/connector"
+	"github.com/casebook-dev/casebook/internal/controller/loop"
+	"github.com/casebook-dev/casebook/internal/enrich"
+	"github.com/casebook-dev/casebook/internal/fault"
+	"github.com/casebook-dev/casebook/internal/kube"
+)
+
+// caseKind keeps a Case: what its signals say, what lookups add, how severe it is, which playbooks run, what people
+// decided. All of it is folded anew from what is observed.
+type caseKind struct {
+	client     client.Client
+	connectors connector.Opener
+	clock      clock.PassiveClock
+}
+
+// lookups made at once, and the time all of a case's lookups may take.
+const (
+	parallelLookups = 4
+	lookupsWithin   = 10 * time.Second
+	// lookupsAgain is when lookups that failed are made again.
+	lookupsAgain = time.Minute
+)
+
+// Observe reads all that belongs to the case, and makes the lookups that it lacks.
+func (k *caseKind) Observe(ctx context.Context, c *v1alpha1.Case) (casefile.World, error) {
+	w := casefile.World{Case: c.DeepCopy()}
+	var err error
+	if w.Type, err = typeOf(ctx, k.client, c); err != nil {
+		return w, err
+	}
+	if err := k.records(ctx, c, &w); err != nil {
+		return w, err
+	}
+	if len(w.Signals) == 0 {
+		return w, nil // the one that opened it is being created
+	}
+	w.Enrichments = c.Status.Enrichments
+	sketch := c.DeepCopy()
+	sketch.Status = casefile.Fold(ctx, w, k.clock.Now()).Status
+	w.Enrichments, w.Enriched = k.lookUp(ctx, w.Type, sketch), true
+	return w, nil
+}
+
+func (k *caseKind) records(ctx context.Context, c *v1alpha1.Case, w *casefile.World) error {
+	var signals v1alpha1.SignalList
+	var runs v1alpha1.PlaybookRunList
+	var actions v1alpha1.ActionList
+	var decisions v1alpha1.DecisionList
+	of := []client.ListOption{client.InNamespace(c.Namespace), client.MatchingFields{kube.ByCase: c.Name}}
+	for _, list := range []client.ObjectList{&signals, &runs, &actions, &decisions} {
+		if err := k.client.List(ctx, list, of...); err != nil {
+			return fmt.Errorf("list what belongs to case %s: %w", c.Name, err)
+		}
+	}
+	w.Signals, w.Runs, w.Actions, w.Decisions = signals.Items, runs.Items, actions.Items, decisions.Items
+	return nil
+}
+
+// lookUp makes the lookups that the case lacks, in parallel, and those again that failed a while ago. One that fails is a
+// record that says why, and fails no other.
+func (k *caseKind) lookUp(ctx context.Context, t *casefile.Type, c *v1alpha1.Case) []v1alpha1.EnrichmentRecord {
+	if c.Status.State == v1alpha1.CaseClosed {
+		return c.Status.Enrichments
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupsWithin)
+	defer cancel()
+	now := k.clock.Now()
+	known := c.Status.Enrichments
+	c.Status.Enrichments = slices.DeleteFunc(slices.Clone(known), func(r v1alpha1.EnrichmentRecord) bool {
+		return r.Error != "" && now.Sub(r.Time.Time) >= lookupsAgain
+	})
+	planned := enrich.Plan(ctx, t, c)
+	answers := make([]enrich.Answer, len(planned))
+	var group errgroup.Group
+	group.SetLimit(parallelLookups)
+	for i, lookup := range planned {
+		group.Go(func() error {
+			answers[i] = enrich.Answer{Lookup: lookup, Time: now}
+			answers[i].Result, answers[i].Err = k.read(ctx, c.Namespace, lookup)
+			return nil
+		})
+	}
+	_ = group.Wait() // no lookup fails the others
+	return keepSameFailures(known, enrich.Merge(known, answers...))
+}
+
+// keepSameFailures keeps the record of a lookup that failed again in the same way: a new time alone is no news.
+func keepSameFailures(known, merged []v1alpha1.EnrichmentRecord) []v1alpha1.EnrichmentRecord {
+	for i := range merged {
+		for _, k := range known {
+			if k.Error != "" && k.Error == merged[i].Error && casefile.RecordKey(k) == casefile.RecordKey(merged[i]) {
+				merged[i] = k
+			}
+		}
+	}
+	return merged
+}
+
+func (k *caseKind) read(ctx context.Context, namespace string, lookup enrich.Lookup) (any, error) {
+	if lookup.Err != nil {
+		return nil, lookup.Err
+	}
+	name, operation := splitOperation(lookup.Operation)
+	_, opened, err := openNamed(ctx, k.client, k.connectors, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, opened.timeout)
+	defer cancel()
+	return opened.Read(ctx, operation, lookup.Input)
+}
+
+func runName(c *v1alpha1.Case, start casefile.Start) string {
+	return kube.ChildName(c.Name+"-"+start.Playbook, string(c.UID), start.Playbook, start.Item)
+}
+
+// run makes the run of a start: it pins the revision that the playbook has now.
+func (k *caseKind) run(ctx context.Context, c *v1alpha1.Case, start casefile.Start) (*v1alpha1.PlaybookRun, error) {
+	var pb v1alpha1.Playbook
+	if err := k.client.Get(ctx, types.NamespacedName{Namespace: c.Namespace, Name: start.Playbook}, &pb); apierrors.IsNotFound(err) {
+		return nil, fault.Terminalf(v1alpha1.ReferenceNotFoundReason, "there is no playbook %s in namespace %s", start.Playbook, c.Namespace)
+	} else if err != nil {
+		return nil, fmt.Errorf("read playbook %s: %w", start.Playbook, err)
+	}
+	if pb.Status.Revision == "" {
+		return nil, fault.Terminalf(v1alpha1.ReferenceNotFoundReason, "playbook %s has no revision that compiles: see kubectl describe playbook %s", pb.Name, pb.Name)
+	}
+	return &v1alpha1.PlaybookRun{
+		ObjectMeta: metav1.ObjectMeta{Name: runName(c, start), Namespace: c.Namespace, Labels: map[string]string{v1alpha1.CaseLabel: c.Name}},
+		Spec: v1alpha1.PlaybookRunSpec{
+			CaseRef: v1alpha1.RecordRef{Name: c.Name, UID: string(c.UID)}, PlaybookRef: v1alpha1.LocalRef{Name: pb.Name},
+			Revision: pb.Status.Revision, Author: pb.Annotations[v1alpha1.ChangedByAnnotation], Item: start.Item, Inputs: start.Inputs,
+		},
+	}, nil
+}
+
+// Decide folds what was observed.
+func (*caseKind) Decide(ctx context.Context, c *v1alpha1.Case, w casefile.World, now time.Time) loop.Plan[casefile.Start] {
+	if len(w.Signals) == 0 {
+		return loop.Plan[casefile.Start]{Recheck: 10 * time.Second, Headline: enriched(c)}
+	}
+	next := casefile.Fold(ctx, w, now)
+	next.Status.StatusHead = c.Status.StatusHead
+	c.Status = next.Status
+	plan := loop.Plan[casefile.Start]{Headline: enriched(c), Reason: string(c.Status.State), Actor: whoMoved(w, c)}
+	for _, start := range next.Starts {
+		if start.Message == "" {
+			plan.Commands = append(plan.Commands, start)
+		}
+	}
+	if c.Status.State != v1alpha1.CaseClosed && plan.Headline.Status == metav1.ConditionFalse {
+		plan.Recheck = lookupsAgain
+	}
+	return plan
+}
+
+// enriched is the case's milestone.
+func enriched(c *v1alpha1.Case) metav1.Condition {
+	if c.Status.Signals == nil {
+		return metav1.Condition{}
+	}
+	for _, record := range c.Status.Enrichments {
+		if record.Error != "" {
+			return metav1.Condition{
+				Status: metav1.ConditionFalse, Reason: v1alpha1.LookupsFailedReason,
+				Message: fmt.Sprintf("%s (%s): %s", record.Name, record.Lookup, record.Error),
+			}
+		}
+	}
+	return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.LookupsAnsweredReason, Message: "every lookup of the type answered"}
+}
+
+// whoMoved is the person whose decision changed the case's owner, queue or state, if one did.
+func whoMoved(w casefile.World, c *v1alpha1.Case) *v1alpha1.JournalActor {
+	was, is := w.Case.Status, c.Status
+	switch {
+	case is.Closure != nil && was.Closure == nil:
+		return &is.Closure.By
+	case was.Closure != nil && is.Closure == nil:
+		return latestBy(w.Decisions, v1alpha1.VerdictReopen)
+	case was.Owner != is.Owner, was.Queue != "" && was.Queue != is.Queue:
+		return latestBy(w.Decisions, v1alpha1.VerdictAssign)
+	default:
+		return nil
+	}
+}
+
+func latestBy(decisions []v1alpha1.Decision, verdict v1alpha1.Verdict) *v1alpha1.JournalActor {
+	var latest *v1alpha1.Decision
+	for i := range decisions {
+		d := &decisions[i]
+		counts := d.Spec.Verdict == verdict && d.Status.State == v1alpha1.DecisionCounted
+		if counts && (latest == nil || casefile.DecidedTime(latest).Time.Before(casefile.DecidedTime(d).Time)) {
+			latest = d
+		}
+	}
+	if latest == nil {
+		return nil
+	}
+	person := casefile.Person(latest.Spec.Actor)
+	return &person
+}
+
+// Act starts a run, or notes why it cannot be started.
+func (k *caseKind) Act(ctx context.Context, c *v1alpha1.Case, start casefile.Start) error {
+	wanted, err := k.run(ctx, c, start)
+	if err != nil {
+		return err
+	}
+	if err := kube.Create(ctx, k.client, wanted, func(existing *v1alpha1.PlaybookRun) bool {
+		return existing.Spec.CaseRef == wanted.Spec.CaseRef && existing.Spec.PlaybookRef == wanted.Spec.PlaybookRef
+	}); err != nil {
+		return err
+	}
+	c.Status.Playbooks = casefile.Note(c.Status.Playbooks, start, wanted.Name)
+	return nil
+}
+
+// typeOf compiles the CaseType of a case. A case without one is of the built-in type.
+func typeOf(ctx context.Context, c client.Reader, of *v1alpha1.Case) (*casefile.Type, error) {
+	if unclassified := casefile.Unclassified(); of.Spec.TypeRef.Name == unclassified.Name {
+		return unclassified, nil
+	}
+	var ct v1alpha1.CaseType
+	key := types.NamespacedName{Namespace: of.Namespace, Name: of.Spec.TypeRef.Name}
+	if err := c.Get(ctx, key, &ct); apierrors.IsNotFound(err) {
+		return nil, fault.Terminalf(v1alpha1.TypeMissingReason, "case type %s of this case does not exist: apply it again", key.Name)
+	} else if err != nil {
+		return nil, fmt.Errorf("read case type %s: %w", key.Name, err)
+	}
+	compiled, err := casefile.Compile(&ct)
+	if err != nil {
+		return nil, fault.Terminalf(v1alpha1.InvalidExpressionReason, "case type %s does not compile: %w", key.Name, err)
+	}
+	return compiled, nil
+}

@@ -1,0 +1,168 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/casefile"
+	"github.com/casebook-dev/casebook/internal/connector"
+	"github.com/casebook-dev/casebook/internal/controller/loop"
+	"github.com/casebook-dev/casebook/internal/expr"
+	"github.com/casebook-dev/casebook/internal/fault"
+	"github.com/casebook-dev/casebook/internal/guard"
+	"github.com/casebook-dev/casebook/internal/kube"
+	"github.com/casebook-dev/casebook/internal/normalize"
+)
+
+// configKind drives a kind of configuration: it checks that an object can be used, and says so. What the check found is
+// noted in the status by the function it returns.
+type configKind[T loop.Object] struct {
+	check func(ctx context.Context, obj T) (note func(T), err error)
+	// recheck is how often the check is made anew, where the world outside the API can change its answer.
+	recheck time.Duration
+}
+
+// Observe makes the check. A terminal fault is an answer, not a failure.
+func (k configKind[T]) Observe(ctx context.Context, obj T) (func(T), error) { return k.check(ctx, obj) }
+
+// Decide notes what the check found.
+func (k configKind[T]) Decide(_ context.Context, obj T, note func(T), _ time.Time) loop.Plan[struct{}] {
+	if note != nil {
+		note(obj)
+	}
+	return loop.Plan[struct{}]{
+		Recheck:  k.recheck,
+		Headline: metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReadyReason, Message: "in use"},
+	}
+}
+
+// Act has nothing to do.
+func (configKind[T]) Act(context.Context, T, struct{}) error { return nil }
+
+// checks are what makes each kind of configuration usable.
+type checks struct {
+	client     client.Client
+	live       client.Reader // Secrets are read where they are used, never cached
+	connectors connector.Opener
+}
+
+func (k *checks) mapping(_ context.Context, m *v1alpha1.Mapping) (func(*v1alpha1.Mapping), error) {
+	if _, err := normalize.Compile(m); err != nil {
+		return nil, fault.Terminalf(v1alpha1.InvalidExpressionReason, "%w", err)
+	}
+	return nil, nil
+}
+
+func (k *checks) guardrail(_ context.Context, g *v1alpha1.Guardrail) (func(*v1alpha1.Guardrail), error) {
+	if _, err := guard.Compile(g); err != nil {
+		return nil, fault.Terminalf(v1alpha1.InvalidExpressionReason, "%w; until then every operation it covers asks a person", err)
+	}
+	return nil, nil
+}
+
+func (k *checks) source(ctx context.Context, s *v1alpha1.Source) (func(*v1alpha1.Source), error) {
+	if s.Spec.Only != "" {
+		if _, err := sourceConditions.CompileBool(s.Spec.Only); err != nil {
+			return nil, fault.Terminalf(v1alpha1.InvalidExpressionReason, "spec.only: %w", err)
+		}
+	}
+	if err := k.exists(ctx, &v1alpha1.Mapping{}, "mapping", s.Namespace, s.Spec.MappingRef.Name); err != nil {
+		return nil, err
+	}
+	for _, ref := range secretsOf(s) {
+		if _, err := kube.Secret(ctx, k.live, s.Namespace, ref); err != nil {
+			return nil, err
+		}
+	}
+	return func(s *v1alpha1.Source) { s.Status.Endpoint = "/v1/" + s.Namespace + "/" + s.Name }, nil
+}
+
+var sourceConditions = expr.MustNew(expr.Source)
+
+func secretsOf(s *v1alpha1.Source) []v1alpha1.SecretKeyRef {
+	if s.Spec.Webhook == nil {
+		return nil
+	}
+	switch auth := s.Spec.Webhook.Authentication; {
+	case auth.Bearer != nil:
+		return []v1alpha1.SecretKeyRef{auth.Bearer.SecretRef}
+	case auth.HMAC != nil:
+		return []v1alpha1.SecretKeyRef{auth.HMAC.SecretRef}
+	default:
+		return nil
+	}
+}
+
+func (k *checks) connector(ctx context.Context, c *v1alpha1.Connector) (func(*v1alpha1.Connector), error) {
+	opened, err := k.connectors.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Spec.Effective().Timeout.Duration)
+	defer cancel()
+	if err := opened.Probe(ctx); err != nil {
+		return nil, err
+	}
+	return func(c *v1alpha1.Connector) {
+		c.Status.Tool, c.Status.Operations = "kubernetes", nil
+		for _, operation := range opened.Operations() {
+			c.Status.Operations = append(c.Status.Operations, operation.Name)
+		}
+	}, nil
+}
+
+func (k *checks) caseType(ctx context.Context, t *v1alpha1.CaseType) (func(*v1alpha1.CaseType), error) {
+	if _, err := casefile.Compile(t); err != nil {
+		return nil, fault.Terminalf(v1alpha1.InvalidExpressionReason, "%w", err)
+	}
+	for i, playbook := range t.Spec.Playbooks {
+		if err := k.exists(ctx, &v1alpha1.Playbook{}, "playbook", t.Namespace, playbook.Name); err != nil {
+			return nil, fault.Terminalf(v1alpha1.ReferenceNotFoundReason, "spec.playbooks[%d]: %w", i, err)
+		}
+	}
+	for i, enrichment := range t.Spec.Enrich {
+		if err := k.operation(ctx, t.Namespace, enrichment.Lookup, connector.FindRead); err != nil {
+			return nil, fault.Terminalf(v1alpha1.ReferenceNotFoundReason, "spec.enrich[%d].lookup: %w", i, err)
+		}
+	}
+	return nil, nil
+}
+
+// operation wants a connector to have an operation that find finds: one that reads, or one that changes something.
+func (k *checks) operation(ctx context.Context, namespace, name string, find func([]connector.Operation, string) (connector.Operation, error)) error {
+	connectorName, operation := splitOperation(name)
+	_, opened, err := openNamed(ctx, k.client, k.connectors, namespace, connectorName)
+	if err != nil {
+		return err
+	}
+	_, err = find(opened.Operations(), operation)
+	return err
+}
+
+func (k *checks) exists(ctx context.Context, obj client.Object, kind, namespace, name string) error {
+	err := k.client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, obj)
+	if apierrors.IsNotFound(err) {
+		return fault.Terminalf(v1alpha1.ReferenceNotFoundReason, "there is no %s %s in namespace %s: apply it", kind, name, namespace)
+	}
+	return err
+}
+
+// mutations checks the operations that a playbook names.
+func (k *checks) mutations(ctx context.Context, namespace string, operations []string) error {
+	for _, operation := range slices.Sorted(slices.Values(operations)) {
+		if err := k.operation(ctx, namespace, operation, connector.FindMutation); err != nil {
+			return fault.Terminalf(v1alpha1.ReferenceNotFoundReason, "operation %s: %w", operation, err)
+		}
+	}
+	return nil
+}

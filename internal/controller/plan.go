@@ -1,0 +1,125 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/action"
+	"github.com/casebook-dev/casebook/internal/connector"
+	"github.com/casebook-dev/casebook/internal/fault"
+	"github.com/casebook-dev/casebook/internal/kube"
+)
+
+// intent is what somebody wants done, before it is an Action.
+type intent struct {
+	// name is the Action's derived name.
+	name string
+	// namespace is the tenant.
+	namespace string
+	// operation is connector/operation; empty for a rollback.
+	operation string
+	// input is the operation's input; nil for a rollback.
+	input map[string]any
+	// rollbackOf is the action to take back; nil for an operation.
+	rollbackOf *v1alpha1.Action
+	// spec has everything else that is known: case, run, step, handle, requester, author, revision, deadline.
+	spec v1alpha1.ActionSpec
+}
+
+// planAction makes the Action of an intent: the target, the semantics and the rollback come from the connector, and the
+// digest binds it all. A terminal fault says that it can never be done.
+func planAction(ctx context.Context, c client.Reader, opener connector.Opener, want intent) (*v1alpha1.Action, error) {
+	operation, input := want.operation, want.input
+	if want.rollbackOf != nil {
+		forward := want.rollbackOf.Spec
+		if forward.Rollback.Operation == "" {
+			return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "%s cannot be taken back: %s", forward.Operation, forward.Rollback.NotPossible)
+		}
+		operation = forward.Rollback.Operation
+		if err := json.Unmarshal(forward.Input.Raw, &input); err != nil {
+			return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "the input of action %s is not an object: %w", want.rollbackOf.Name, err)
+		}
+		want.spec.RollbackOf = &v1alpha1.RecordRef{Name: want.rollbackOf.Name, UID: string(want.rollbackOf.UID)}
+	}
+	connectorName, operationName := splitOperation(operation)
+	object, opened, err := openNamed(ctx, c, opener, want.namespace, connectorName)
+	if err != nil {
+		return nil, err
+	}
+	declared, err := connector.FindMutation(opened.Operations(), operationName)
+	if err != nil {
+		return nil, err
+	}
+	target, err := opened.Target(operationName, input)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(input)
+	if err != nil {
+		return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "the input of %s cannot be encoded: %w", operation, err)
+	}
+	spec := want.spec
+	spec.ConnectorRef = v1alpha1.RecordRef{Name: object.Name, UID: string(object.UID)}
+	spec.Operation, spec.Input, spec.Target = operation, apiextensionsv1.JSON{Raw: raw}, target
+	spec.Effect, spec.Semantics = declared.Effect, declared.EffectiveSemantics()
+	spec.Rollback = rollbackPlan(connectorName, declared)
+	if spec.PlanDigest, err = action.PlanDigest(spec); err != nil {
+		return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "%w", err)
+	}
+	return &v1alpha1.Action{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: want.name, Namespace: want.namespace, Labels: map[string]string{v1alpha1.CaseLabel: spec.CaseRef.Name},
+		},
+		Spec: spec,
+	}, nil
+}
+
+func rollbackPlan(connectorName string, declared connector.Operation) v1alpha1.RollbackPlan {
+	if declared.Rollback == "" {
+		return v1alpha1.RollbackPlan{NotPossible: orElse(declared.NotPossible, "the operation has no rollback")}
+	}
+	return v1alpha1.RollbackPlan{Operation: connectorName + "/" + declared.Rollback}
+}
+
+// createAction makes the Action, or finds it made: the same plan for the same reason is the same action.
+func createAction(ctx context.Context, c client.Client, planned *v1alpha1.Action) error {
+	return kube.Create(ctx, c, planned, func(existing *v1alpha1.Action) bool {
+		return existing.Spec.PlanDigest == planned.Spec.PlanDigest && existing.Spec.CaseRef == planned.Spec.CaseRef
+	})
+}
+
+// actionDeadline is how long an action done by hand, or a rollback, may take to begin: as long as people may be asked.
+const actionDeadline = 24 * time.Hour
+
+// splitOperation takes connector/operation apart.
+func splitOperation(name string) (connectorName, operation string) {
+	connectorName, operation, _ = strings.Cut(name, "/")
+	return connectorName, operation
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+// describeTarget says what an operation changes, for people: pod shop/web-6d4f9.
+func describeTarget(t v1alpha1.Target) string {
+	name := t.Name
+	if t.Namespace != "" {
+		name = t.Namespace + "/" + name
+	}
+	return fmt.Sprintf("%s %s", strings.ToLower(t.Type), name)
+}

@@ -1,0 +1,219 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/action"
+	"github.com/casebook-dev/casebook/internal/casefile"
+	"github.com/casebook-dev/casebook/internal/connector"
+	"github.com/casebook-dev/casebook/internal/controller/loop"
+	"github.com/casebook-dev/casebook/internal/fault"
+	"github.com/casebook-dev/casebook/internal/kube"
+	"github.com/casebook-dev/casebook/internal/playbook"
+)
+
+// runKind drives a PlaybookRun: the outcomes of its actions and the answers of people decide the next step. It reads
+// the pinned revision, never the live Playbook.
+type runKind struct {
+	client     client.Client
+	connectors connector.Opener
+	revisions  *revisions
+	clock      clock.PassiveClock
+}
+
+type runWorld struct {
+	compiled *playbook.Compiled
+	facts    playbook.Facts
+}
+
+// Observe reads the revision, the case, the run's actions and the answers to its questions.
+func (k *runKind) Observe(ctx context.Context, run *v1alpha1.PlaybookRun) (runWorld, error) {
+	var w runWorld
+	if run.Status.State.Ended() {
+		return w, nil
+	}
+	var err error
+	if w.compiled, err = k.revisions.get(ctx, run.Namespace, run.Spec.Revision); err != nil {
+		return w, err
+	}
+	var c v1alpha1.Case
+	if err := k.client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.CaseRef.Name}, &c); err != nil {
+		return w, fmt.Errorf("read the case of run %s: %w", run.Name, err)
+	}
+	w.facts = playbook.Facts{
+		Run: string(run.UID), Vars: casefile.Vars(&c), Actor: *automation("playbookrun", run.Spec.Revision, run.Status.Step),
+		CaseClosed: c.Status.State == v1alpha1.CaseClosed && run.Status.Closure == nil,
+	}
+	if w.facts.Vars["inputs"], err = decodeObject(run.Spec.Inputs); err != nil {
+		return w, fault.Terminalf(v1alpha1.InvalidSpecReason, "the inputs of run %s are not an object: %w", run.Name, err)
+	}
+	if w.facts.Actions, err = k.actions(ctx, run); err != nil {
+		return w, err
+	}
+	w.facts.Answers, err = k.answers(ctx, run)
+	return w, err
+}
+
+func (k *runKind) actions(ctx context.Context, run *v1alpha1.PlaybookRun) (map[string]v1alpha1.Action, error) {
+	var list v1alpha1.ActionList
+	if err := k.client.List(ctx, &list, client.InNamespace(run.Namespace), client.MatchingFields{kube.ByRun: run.Name}); err != nil {
+		return nil, fmt.Errorf("list the actions of run %s: %w", run.Name, err)
+	}
+	out := map[string]v1alpha1.Action{}
+	for _, a := range list.Items {
+		if a.Spec.RunRef.UID == string(run.UID) {
+			out[a.Spec.Step] = a
+		}
+	}
+	return out, nil
+}
+
+// answers are the first counted answers to the questions that the run asks now.
+func (k *runKind) answers(ctx context.Context, run *v1alpha1.PlaybookRun) (map[string]playbook.Answer, error) {
+	out := map[string]playbook.Answer{}
+	for _, at := range run.Status.Steps {
+		if at.Question == nil {
+			continue
+		}
+		counted, err := countedDecisions(ctx, k.client, run.Namespace, run.Spec.CaseRef, at.Name, at.Question.Digest)
+		if err != nil {
+			return nil, err
+		}
+		if first := earliest(counted); first != nil {
+			out[at.Name] = playbook.Answer{Option: first.Spec.Answer.Option, Actor: *action.Person(*first.Spec.Actor)}
+		}
+	}
+	return out, nil
+}
+
+func earliest(decisions []v1alpha1.Decision) *v1alpha1.Decision {
+	var first *v1alpha1.Decision
+	for i := range decisions {
+		d := &decisions[i]
+		if first == nil || d.CreationTimestamp.Before(&first.CreationTimestamp) ||
+			d.CreationTimestamp.Equal(&first.CreationTimestamp) && d.Name < first.Name {
+			first = d
+		}
+	}
+	return first
+}
+
+// Decide steps the playbook as far as the facts allow.
+func (*runKind) Decide(ctx context.Context, run *v1alpha1.PlaybookRun, w runWorld, now time.Time) loop.Plan[playbook.Want] {
+	if w.compiled == nil {
+		return loop.Plan[playbook.Want]{Headline: runEnded(run)}
+	}
+	result := w.compiled.Next(ctx, &run.Status, w.facts, now)
+	plan := loop.Plan[playbook.Want]{
+		Commands: result.Wants, Recheck: result.Recheck, Reason: string(run.Status.State), Actor: result.Actor,
+	}
+	if plan.Actor == nil {
+		plan.Actor = automation("playbookrun", run.Spec.Revision, run.Status.Step)
+	}
+	if run.Status.State.Ended() {
+		plan.Headline = runEnded(run)
+	}
+	return plan
+}
+
+func runEnded(run *v1alpha1.PlaybookRun) metav1.Condition {
+	switch run.Status.State {
+	case v1alpha1.RunSucceeded:
+		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.StepsDoneReason, Message: "every step is done"}
+	case v1alpha1.RunAborted:
+		return metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.CaseClosedReason, Message: run.Status.Message}
+	default:
+		return metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.StepFailedReason, Message: orElse(run.Status.Message, "a step failed")}
+	}
+}
+
+// Act makes the action that a step wants. What can never be made fails the step, so that the run goes on as its author
+// said.
+func (k *runKind) Act(ctx context.Context, run *v1alpha1.PlaybookRun, want playbook.Want) error {
+	planned, err := k.plan(ctx, run, want)
+	if terminal, ok := errors.AsType[*fault.Terminal](err); ok {
+		playbook.FailStep(&run.Status, want.Step, terminal.Error(), k.clock.Now())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := createAction(ctx, k.client, planned); err != nil {
+		return err
+	}
+	for i := range run.Status.Steps {
+		if run.Status.Steps[i].Name == want.Step {
+			run.Status.Steps[i].Action = planned.Name
+		}
+	}
+	return nil
+}
+
+func (k *runKind) plan(ctx context.Context, run *v1alpha1.PlaybookRun, want playbook.Want) (*v1alpha1.Action, error) {
+	wanted := intent{
+		name: kube.ChildName(run.Spec.CaseRef.Name+"-"+lower(want.Step), string(run.UID), want.Step), namespace: run.Namespace,
+		operation: want.Operation, input: want.Input,
+		spec: v1alpha1.ActionSpec{
+			CaseRef: run.Spec.CaseRef, RunRef: &v1alpha1.RecordRef{Name: run.Name, UID: string(run.UID)}, Step: want.Step,
+			Handle: want.Step, Revision: run.Spec.Revision, Author: run.Spec.Author,
+			Requester:    *automation("playbookrun", run.Spec.Revision, want.Step),
+			DeadlineTime: metav1.NewMicroTime(want.Deadline),
+		},
+	}
+	if want.RollbackOf != "" {
+		actions, err := k.actions(ctx, run)
+		if err != nil {
+			return nil, err
+		}
+		forward, ok := actions[want.RollbackOf]
+		if !ok {
+			return nil, fault.Terminalf(v1alpha1.ReferenceNotFoundReason, "the action of step %s does not exist any more", want.RollbackOf)
+		}
+		wanted.rollbackOf = &forward
+	}
+	return planAction(ctx, k.client, k.connectors, wanted)
+}
+
+// revisions reads and compiles pinned playbook revisions. They never change, so what was compiled is kept.
+type revisions struct {
+	client client.Reader
+	cache  boundedCache[types.NamespacedName, *playbook.Compiled]
+}
+
+func (r *revisions) get(ctx context.Context, namespace, name string) (*playbook.Compiled, error) {
+	key := types.NamespacedName{Namespace: namespace, Name: name}
+	if known, ok := r.cache.get(key); ok {
+		return known, nil
+	}
+	var revision appsv1.ControllerRevision
+	if err := r.client.Get(ctx, key, &revision); apierrors.IsNotFound(err) {
+		return nil, fault.Terminalf(v1alpha1.RevisionMissingReason, "the playbook revision %s does not exist any more: this run cannot go on", name)
+	} else if err != nil {
+		return nil, fmt.Errorf("read playbook revision %s: %w", name, err)
+	}
+	var spec v1alpha1.PlaybookSpec
+	if err := json.Unmarshal(revision.Data.Raw, &spec); err != nil {
+		return nil, fault.Terminalf(v1alpha1.RevisionMissingReason, "the playbook revision %s cannot be read: %w", name, err)
+	}
+	compiled, err := playbook.Compile(spec)
+	if err != nil {
+		return nil, fault.Terminalf(v1alpha1.InvalidExpressionReason, "the playbook revision %s does not compile: %w", name, err)
+	}
+	r.cache.put(key, compiled)
+	return compiled, nil
+}

@@ -1,0 +1,134 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package controller has one controller a kind: each is three functions that internal/controller/loop drives. They wire
+// pure decisions to reads and writes; none decides, and none writes a status by hand.
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/action"
+	"github.com/casebook-dev/casebook/internal/casefile"
+	"github.com/casebook-dev/casebook/internal/connector"
+	"github.com/casebook-dev/casebook/internal/controller/loop"
+	"github.com/casebook-dev/casebook/internal/kube"
+	"github.com/casebook-dev/casebook/internal/playbook"
+)
+
+// Options are what the controllers are given. Every field is required but Clock.
+type Options struct {
+	// Namespace is the operator's own namespace: its guardrails and its default EvidenceLog serve every tenant.
+	Namespace string
+	// Holder identifies this process among all that ever ran: attempts it announced are sent by no other.
+	Holder string
+	// Connectors opens Connectors.
+	Connectors connector.Opener
+	// OpenLog opens the log of an EvidenceLog.
+	OpenLog OpenLog
+	// Clock tells the time; the real one if nil.
+	Clock clock.PassiveClock
+}
+
+// Setup registers every controller with a manager.
+func Setup(ctx context.Context, mgr ctrl.Manager, o Options) (*Sealer, error) {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	if err := kube.Index(ctx, mgr.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
+	sealer := &Sealer{client: mgr.GetClient(), live: mgr.GetAPIReader(), open: o.OpenLog, namespace: o.Namespace, clock: o.Clock}
+	for _, register := range []func(ctrl.Manager, Options, *Sealer) error{setupConfig, setupRecords, setupEvidence} {
+		if err := register(mgr, o, sealer); err != nil {
+			return nil, err
+		}
+	}
+	return sealer, nil
+}
+
+func setupConfig(mgr ctrl.Manager, o Options, _ *Sealer) error {
+	k := &checks{client: mgr.GetClient(), live: mgr.GetAPIReader(), connectors: o.Connectors}
+	c := mgr.GetClient()
+	for _, err := range []error{
+		complete(mgr, "mapping", configLoop(mgr, o, "mapping", k.mapping, 0), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Mapping{})),
+		complete(mgr, "guardrail", configLoop(mgr, o, "guardrail", k.guardrail, 0), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Guardrail{})),
+		complete(mgr, "source", configLoop(mgr, o, "source", k.source, 5*time.Minute), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Source{}).
+			Watches(&v1alpha1.Mapping{}, allIn(c, &v1alpha1.SourceList{}))),
+		complete(mgr, "connector", configLoop(mgr, o, "connector", k.connector, 5*time.Minute), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Connector{})),
+		complete(mgr, "casetype", configLoop(mgr, o, "casetype", k.caseType, 0), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.CaseType{}).
+			Watches(&v1alpha1.Playbook{}, allIn(c, &v1alpha1.CaseTypeList{})).Watches(&v1alpha1.Connector{}, allIn(c, &v1alpha1.CaseTypeList{}))),
+		complete(mgr, "playbook", &loop.Loop[*v1alpha1.Playbook, playbookWorld, *appsv1.ControllerRevision]{
+			Kind: &playbookKind{client: c, checks: k}, Headline: v1alpha1.ReadyCondition, Client: c,
+			Events: mgr.GetEventRecorder("playbook"), Actor: "playbook", Clock: o.Clock,
+		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Playbook{}).Watches(&v1alpha1.Connector{}, allIn(c, &v1alpha1.PlaybookList{}))),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func configLoop[T loop.Object](mgr ctrl.Manager, o Options, name string, check func(context.Context, T) (func(T), error), recheck time.Duration) *loop.Loop[T, func(T), struct{}] {
+	return &loop.Loop[T, func(T), struct{}]{
+		Kind: configKind[T]{check: check, recheck: recheck}, Headline: v1alpha1.ReadyCondition, Client: mgr.GetClient(),
+		Events: mgr.GetEventRecorder(name), Actor: name, Clock: o.Clock,
+	}
+}
+
+func setupRecords(mgr ctrl.Manager, o Options, sealer *Sealer) error {
+	c, live := mgr.GetClient(), mgr.GetAPIReader()
+	for _, err := range []error{
+		complete(mgr, "case", &loop.Loop[*v1alpha1.Case, casefile.World, casefile.Start]{
+			Kind: &caseKind{client: c, connectors: o.Connectors, clock: o.Clock}, Headline: v1alpha1.EnrichedCondition, Record: true,
+			Client: c, Events: mgr.GetEventRecorder("case"), Actor: "case", Clock: o.Clock, Heads: sealer,
+			Quiet: map[string]bool{v1alpha1.LookupsAnsweredReason: true},
+		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Case{}).
+			Watches(&v1alpha1.Signal{}, toCase()).Watches(&v1alpha1.PlaybookRun{}, toCase()).
+			Watches(&v1alpha1.Action{}, toCase()).Watches(&v1alpha1.Decision{}, toCase()).
+			Watches(&v1alpha1.CaseType{}, toCasesOfType(c)).WithOptions(controller.Options{MaxConcurrentReconciles: 2})),
+		complete(mgr, "playbookrun", &loop.Loop[*v1alpha1.PlaybookRun, runWorld, playbook.Want]{
+			Kind: &runKind{client: c, connectors: o.Connectors, revisions: &revisions{client: live}, clock: o.Clock}, Headline: v1alpha1.CompleteCondition,
+			Record: true, Client: c, Events: mgr.GetEventRecorder("playbookrun"), Actor: "playbookrun", Clock: o.Clock, Heads: sealer,
+		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.PlaybookRun{}).Watches(&v1alpha1.Action{}, toRun()).
+			Watches(&v1alpha1.Decision{}, toRunsOfCase(c)).Watches(&v1alpha1.Case{}, toRunsOfCase(c)).
+			WithOptions(controller.Options{MaxConcurrentReconciles: 2})),
+		complete(mgr, "action", &loop.Loop[*v1alpha1.Action, actionWorld, action.Command]{
+			Kind: &actionKind{
+				client: c, live: live, connectors: o.Connectors, guardrails: &guardrails{client: c, namespace: o.Namespace},
+				holder: o.Holder, sent: &sentAttempts{}, clock: o.Clock,
+			}, Headline: v1alpha1.ExecutedCondition, Record: true, Client: c, Events: mgr.GetEventRecorder("action"), Actor: "action",
+			Clock: o.Clock, Heads: sealer,
+		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Action{}).Watches(&v1alpha1.Decision{}, toActionsOfCase(c)).
+			Watches(&v1alpha1.Guardrail{}, toOpenActions(c, o.Namespace)).WithOptions(controller.Options{MaxConcurrentReconciles: 4})),
+		complete(mgr, "decision", &loop.Loop[*v1alpha1.Decision, decisionWorld, *v1alpha1.Action]{
+			Kind: &decisionKind{client: c, live: live, connectors: o.Connectors, clock: o.Clock}, Record: true, Client: c,
+			Events: mgr.GetEventRecorder("decision"), Actor: "decision", Clock: o.Clock, Heads: sealer,
+		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Decision{})),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete registers one loop under the kind's name.
+func complete[T client.Object](mgr ctrl.Manager, name string, l reconcile.ObjectReconciler[T], b *builder.Builder) error {
+	if err := b.Named(name).Complete(reconcile.AsReconciler(mgr.GetClient(), l)); err != nil {
+		return fmt.Errorf("set up the controller of %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/kube"
+)
+
+// caseOf names the case of a record; empty for anything else.
+func caseOf(o client.Object) string {
+	switch record := o.(type) {
+	case *v1alpha1.Signal:
+		return record.Spec.CaseRef.Name
+	case *v1alpha1.PlaybookRun:
+		return record.Spec.CaseRef.Name
+	case *v1alpha1.Action:
+		return record.Spec.CaseRef.Name
+	case *v1alpha1.Decision:
+		return record.Spec.CaseRef.Name
+	case *v1alpha1.Case:
+		return record.Name
+	default:
+		return ""
+	}
+}
+
+// toCase wakes the case of a record.
+func toCase() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+		return []reconcile.Request{request(o.GetNamespace(), caseOf(o))}
+	})
+}
+
+// toRun wakes the run whose step an action is.
+func toRun() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+		if run := o.(*v1alpha1.Action).Spec.RunRef; run != nil {
+			return []reconcile.Request{request(o.GetNamespace(), run.Name)}
+		}
+		return nil
+	})
+}
+
+// toRunsOfCase wakes the runs of a record's case.
+func toRunsOfCase(c client.Reader) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+		return listed(ctx, c, &v1alpha1.PlaybookRunList{}, client.InNamespace(o.GetNamespace()), client.MatchingFields{kube.ByCase: caseOf(o)})
+	})
+}
+
+// toActionsOfCase wakes the actions of a record's case.
+func toActionsOfCase(c client.Reader) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+		return listed(ctx, c, &v1alpha1.ActionList{}, client.InNamespace(o.GetNamespace()), client.MatchingFields{kube.ByCase: caseOf(o)})
+	})
+}
+
+// toOpenActions wakes the actions that a guardrail may speak of: those of its namespace, and all for the operator's.
+func toOpenActions(c client.Reader, operator string) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+		if o.GetNamespace() == operator {
+			return listed(ctx, c, &v1alpha1.ActionList{})
+		}
+		return listed(ctx, c, &v1alpha1.ActionList{}, client.InNamespace(o.GetNamespace()))
+	})
+}
+
+// toCasesOfType wakes the cases of a type.
+func toCasesOfType(c client.Reader) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+		return listed(ctx, c, &v1alpha1.CaseList{}, client.InNamespace(o.GetNamespace()), client.MatchingLabels{v1alpha1.TypeLabel: o.GetName()})
+	})
+}
+
+// allIn wakes every object of a kind in the namespace of what changed.
+func allIn(c client.Reader, list client.ObjectList) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+		return listed(ctx, c, list.DeepCopyObject().(client.ObjectList), client.InNamespace(o.GetNamespace()))
+	})
+}
+
+func listed(ctx context.Context, c client.Reader, list client.ObjectList, options ...client.ListOption) []reconcile.Request {
+	if err := c.List(ctx, list, options...); err != nil {
+		log.FromContext(ctx).Error(err, "A change wakes nobody: what it concerns cannot be listed")
+		return nil
+	}
+	var out []reconcile.Request
+	_ = meta.EachListItem(list, func(o runtime.Object) error { // the function never fails
+		named := o.(client.Object)
+		out = append(out, request(named.GetNamespace(), named.GetName()))
+		return nil
+	})
+	return out
+}
+
+func request(namespace, name string) ctrl.Request {
+	return ctrl.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
+}
