@@ -73,7 +73,7 @@ func TestDecodeSaysWhereAndWhy(t *testing.T) {
 		"a byte order mark alone":          {payload: "\xef\xbb\xbf", offset: 3, path: "payload", reason: "empty"},
 		"a line of text":                   {payload: "12:18:18.691725165: Notice A shell", offset: 2, path: "payload", reason: "':' where the end"},
 		"a word":                           {payload: "   nope", offset: 3, path: "payload", reason: "'n' where a JSON value"},
-		"cut off in an object":             {payload: `{"a":{"b":1`, offset: 11, path: "payload.a.b", reason: "it ends where a comma or }"},
+		"cut off in an object":             {payload: `{"a":{"b":1`, offset: 11, path: "payload.a", reason: "it ends where a comma or }"},
 		"cut off in a string":              {payload: `{"a":"x`, offset: 7, path: "payload.a", reason: "string that begins at byte 5"},
 		"a missing colon":                  {payload: `{"a" 1}`, offset: 5, path: "payload", reason: "a colon"},
 		"a comma too many":                 {payload: `{"a":1,}`, offset: 7, path: "payload", reason: "a key in double quotes"},

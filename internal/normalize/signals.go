@@ -4,6 +4,7 @@
 package normalize
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -59,11 +60,16 @@ func (r Result) MarshalJSON() ([]byte, error) {
 	if skipped == nil {
 		skipped = map[string]int{}
 	}
-	return json.Marshal(struct {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	// Whether <, > and & are escaped is for whoever writes the whole to say.
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(struct {
 		Mapping string         `json:"mapping"`
 		Skipped map[string]int `json:"skipped"`
 		Signals []printed      `json:"signals"`
 	}{r.Mapping, skipped, signals})
+	return out.Bytes(), err
 }
 
 // printed hides the lists of the embedded signal behind its own.
