@@ -34,20 +34,27 @@ func manifests(t *testing.T, dir string) []*unstructured.Unstructured {
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
 		must(t, err)
-		decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(raw), 4096)
-		for {
-			u := &unstructured.Unstructured{}
-			err := decoder.Decode(&u.Object)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			must(t, err)
-			if u.GetKind() != "Kustomization" && len(u.Object) > 0 {
-				objects = append(objects, u)
-			}
-		}
+		objects = append(objects, decode(t, raw)...)
 	}
 	return objects
+}
+
+// decode reads the objects of a YAML stream, but kustomize's own.
+func decode(t *testing.T, raw []byte) []*unstructured.Unstructured {
+	t.Helper()
+	var objects []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(raw), 4096)
+	for {
+		u := &unstructured.Unstructured{}
+		err := decoder.Decode(&u.Object)
+		if errors.Is(err, io.EOF) {
+			return objects
+		}
+		must(t, err)
+		if u.GetKind() != "Kustomization" && len(u.Object) > 0 {
+			objects = append(objects, u)
+		}
+	}
 }
 
 // crds are the custom resource definitions of config/crd by plural name.

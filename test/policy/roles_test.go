@@ -96,6 +96,24 @@ func TestRolesOfTheOperator(t *testing.T) {
 	golden(t, "operator.golden", matrix.String())
 }
 
+// The controllers hold their own lease, and no other.
+func TestLeaderElection(t *testing.T) {
+	for _, test := range []struct {
+		namespace, name string
+		want            bool
+	}{{"casebook-system", "casebook-controllers", true}, {"casebook-system", "another", false}, {"kube-system", "casebook-controllers", false}} {
+		for _, verb := range []string{"get", "update"} {
+			got, err := allowed(t.Context(), t, serviceAccount("casebook-system", "casebook-controllers"), authorizationv1.ResourceAttributes{
+				Namespace: test.namespace, Verb: verb, Group: "coordination.k8s.io", Resource: "leases", Name: test.name,
+			})
+			must(t, err)
+			if got != test.want {
+				t.Errorf("%s lease %s/%s: allowed is %t, want %t", verb, test.namespace, test.name, got, test.want)
+			}
+		}
+	}
+}
+
 // casebookRows writes what a person may do with each kind and its status, and with cases.
 func casebookRows(t *testing.T, matrix *strings.Builder, who person, ns string) {
 	t.Helper()

@@ -35,7 +35,7 @@ func TestSampleTenant(t *testing.T) {
 		for _, u := range objects {
 			for _, kind := range kinds {
 				if u.GetKind() == kind {
-					must(t, clientFor(t, admin).Create(t.Context(), u))
+					must(t, client.IgnoreAlreadyExists(clientFor(t, admin).Create(t.Context(), u)))
 				}
 			}
 		}
