@@ -66,7 +66,11 @@ func drawWorld(t *testing.T, r *rapid.T, typ *casefile.Type) casefile.World {
 	}
 	w.Actions = distinct(w.Actions, func(a v1alpha1.Action) string { return a.Name })
 	for range rapid.IntRange(0, 4).Draw(r, "decisions") {
-		w.Decisions = append(w.Decisions, decision(names.Draw(r, "decision"), rapid.SampledFrom([]v1alpha1.Verdict{"Close", "Reopen", "Assign"}).Draw(r, "verdict"), minute.Draw(r, "decided")))
+		one := decision(names.Draw(r, "decision"), rapid.SampledFrom([]v1alpha1.Verdict{"Close", "Reopen", "Assign"}).Draw(r, "verdict"), minute.Draw(r, "decided"))
+		if one.Spec.Assign != nil {
+			assigned(names.Draw(r, "owner"), rapid.SampledFrom([]string{"", "night"}).Draw(r, "queue"))(&one)
+		}
+		w.Decisions = append(w.Decisions, one)
 	}
 	w.Decisions = distinct(w.Decisions, func(d v1alpha1.Decision) string { return d.Name })
 	return w

@@ -283,7 +283,7 @@ func TestFoldOwnerAndQueue(t *testing.T) {
 	}{
 		"the type's queue":                       {queue: "runtime"},
 		"the last to take it":                    {change: []func(*casefile.World){decisions(decision("b", "Assign", 1, assigned("ana", "")), decision("a", "Assign", 2, assigned("bob", "")))}, owner: "bob", queue: "runtime"},
-		"another queue, and later another owner": {change: []func(*casefile.World){decisions(decision("b", "Assign", 1, assigned("ana", "night")), decision("a", "Assign", 2, assigned("bob", "")))}, owner: "bob", queue: "night"},
+		"another queue, and later another owner": {change: []func(*casefile.World){decisions(decision("a", "Assign", 2, assigned("bob", "")), decision("b", "Assign", 1, assigned("ana", "night")))}, owner: "bob", queue: "night"},
 		"without the type it keeps its queue":    {change: []func(*casefile.World){func(w *casefile.World) { w.Type, w.Case.Status.Queue = nil, "runtime" }}, queue: "runtime"},
 		"without the type and a queue":           {change: []func(*casefile.World){func(w *casefile.World) { w.Type = nil }}, queue: "default"},
 		"a closed case keeps its queue":          {change: []func(*casefile.World){was("Closed"), func(w *casefile.World) { w.Case.Status.Queue = "then" }, decisions(decision("d", "Close", 1))}, queue: "then"},

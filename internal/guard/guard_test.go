@@ -183,6 +183,40 @@ func TestCompileNamesFieldAndColumn(t *testing.T) {
 	}
 }
 
+func TestMerge(t *testing.T) {
+	effective := func(change func(*v1alpha1.Ask)) v1alpha1.Ask {
+		a := guard.Effective(v1alpha1.Ask{})
+		change(&a)
+		return a
+	}
+	tests := map[string]struct {
+		a, b v1alpha1.Ask
+		want v1alpha1.Ask
+	}{
+		"nothing asked twice is the default":   {want: effective(func(*v1alpha1.Ask) {})},
+		"the larger count":                     {a: v1alpha1.Ask{Count: 3}, b: v1alpha1.Ask{Count: 2}, want: effective(func(a *v1alpha1.Ask) { a.Count = 3 })},
+		"the shorter time":                     {a: v1alpha1.Ask{ValidFor: minutes(5)}, b: v1alpha1.Ask{ValidFor: minutes(90)}, want: effective(func(a *v1alpha1.Ask) { a.ValidFor = minutes(5) })},
+		"an hour is shorter than a day":        {a: v1alpha1.Ask{ValidFor: minutes(1440)}, want: effective(func(*v1alpha1.Ask) {})},
+		"whom either excludes":                 {a: v1alpha1.Ask{DistinctFrom: both[:1]}, b: v1alpha1.Ask{DistinctFrom: requester}, want: effective(func(a *v1alpha1.Ask) { a.DistinctFrom = both })},
+		"the finer verb":                       {a: v1alpha1.Ask{Verb: "approve-hosts"}, b: v1alpha1.Ask{Verb: "approve"}, want: effective(func(a *v1alpha1.Ask) { a.Verb = "approve-hosts" })},
+		"the groups that both name":            {a: v1alpha1.Ask{Groups: []string{"x", "y"}}, b: v1alpha1.Ask{Groups: []string{"z", "y"}}, want: effective(func(a *v1alpha1.Ask) { a.Groups = []string{"y"} })},
+		"the groups of the one that names any": {a: v1alpha1.Ask{Groups: []string{"x"}}, want: effective(func(a *v1alpha1.Ask) { a.Groups = []string{"x"} })},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			for _, pair := range [][2]v1alpha1.Ask{{tc.a, tc.b}, {tc.b, tc.a}} {
+				got, err := guard.Merge(pair[0], pair[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
 func TestExcludedFrom(t *testing.T) {
 	ana := v1alpha1.JournalActor{Type: v1alpha1.ActorPerson, Name: "ana"}
 	run := v1alpha1.JournalActor{Type: v1alpha1.ActorAutomation, Name: "runs"}

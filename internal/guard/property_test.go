@@ -16,17 +16,17 @@ import (
 )
 
 func drawRule(r *rapid.T, name string) v1alpha1.GuardrailRule {
-	condition := rapid.SampledFrom([]string{"", "true", "false", "case.gone.x", "severity >= High", "target.namespace == 'bank'"}).Draw(r, "if")
-	switch rapid.SampledFrom([]string{"allow", "ask", "ask", "deny"}).Draw(r, "answer") {
+	condition := rapid.SampledFrom([]string{"", "", "true", "false", "case.gone.x", "severity >= High", "target.namespace == 'bank'"}).Draw(r, "if")
+	switch rapid.SampledFrom([]string{"allow", "ask", "ask", "ask", "ask", "deny"}).Draw(r, "answer") {
 	case "allow":
 		return allow(name, condition)
 	case "deny":
 		return deny(name, condition)
 	}
 	a := v1alpha1.Ask{
-		Verb:         rapid.SampledFrom([]string{"", "approve", "approve-hosts", "approve-nets"}).Draw(r, "verb"),
+		Verb:         rapid.SampledFrom([]string{"", "approve", "approve", "approve-hosts", "approve-nets"}).Draw(r, "verb"),
 		Count:        rapid.Int32Range(0, 3).Draw(r, "count"),
-		Groups:       rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 3, rapid.ID[string]).Draw(r, "groups"),
+		Groups:       rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 2, rapid.ID[string]).Draw(r, "groups"),
 		DistinctFrom: rapid.SliceOfNDistinct(rapid.SampledFrom(both), 0, 2, rapid.ID[v1alpha1.Excluded]).Draw(r, "distinct"),
 	}
 	if n := rapid.IntRange(0, 120).Draw(r, "minutes"); n > 0 {
