@@ -16,7 +16,7 @@ type StatusHead struct {
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// observedGeneration is the generation of the spec that this status answers.
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=1
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// journal holds the newest entries of the object's audit trail; older ones are in the evidence log. Each entry was
@@ -105,6 +105,7 @@ type Actor struct {
 	// +required
 	Username string `json:"username,omitempty"`
 	// uid is the authenticator's identifier of the person; many authenticators give none.
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	UID string `json:"uid,omitempty"`
@@ -158,6 +159,7 @@ type SecretKeyRef struct {
 type BlobRef struct {
 	// digest is "sha256:" and the content's SHA-256 in lower-case hex.
 	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +kubebuilder:validation:MinLength=71
 	// +kubebuilder:validation:MaxLength=71
 	// +required
 	Digest string `json:"digest,omitempty"`

@@ -153,7 +153,7 @@ func TestRequiredFields(t *testing.T) {
 			requiredIn(schema, base(t, plural).Object, "", func(path, name string) {
 				missing++
 				u := base(t, plural)
-				parent, field := map[string]any(u.Object), name
+				parent, field := u.Object, name
 				if path != "" {
 					at, _ := locate(t, u.Object, path)
 					parent, field = at.(map[string]any), path+"."+name

@@ -127,7 +127,7 @@ var rules = []rule{
 	{"signals.spec.activity", []string{`Create`, `Update`, `Resolve`, `Suppress`}, []string{`Delete`}, "", enum},
 	{"signals.spec.indicators[0].type", []string{`ipv4`, `ipv6`, `domain`, `url`, `sha256`, `sha1`, `md5`, `email`, `cve`, `file`}, []string{`ip`}, "", enum},
 	{"signals.spec.fingerprint", []string{hex64}, []string{upper64}, "", sha256},
-	{"signals.spec.raw.digest", []string{`"sha256:` + hex64 + `"`}, []string{hex64, `"sha512:` + hex64 + `"`}, "", "should match '^sha256:[0-9a-f]{64}$'"},
+	{"signals.spec.raw.digest", []string{`"sha256:` + hex64 + `"`}, []string{`"sha256:` + upper64 + `"`, `"sha512:` + hex64 + `"`}, "", "should match '^sha256:[0-9a-f]{64}$'"},
 	{"signals.spec.raw.size", []string{`0`, `1`}, []string{`-1`}, "", "should be"},
 
 	{"cases.spec.severity", []string{`Low`}, []string{`low`}, "", enum},

@@ -218,7 +218,7 @@ type SignalStatus struct {
 	// +optional
 	LastSeenTime *metav1.MicroTime `json:"lastSeenTime,omitempty"`
 	// countedSequence is the stream sequence of the newest repeat counted: redelivery of an older one counts nothing.
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=1
 	// +optional
 	CountedSequence int64 `json:"countedSequence,omitempty"`
 }

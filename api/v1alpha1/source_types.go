@@ -122,6 +122,7 @@ type HMACAuthentication struct {
 type NamedValue struct {
 	// name is the constant's name.
 	// +kubebuilder:validation:Pattern=`^[a-z][A-Za-z0-9]*$`
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +required
 	Name string `json:"name,omitempty"`
