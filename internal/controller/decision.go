@@ -29,7 +29,7 @@ import (
 // live: a person answers what they were shown, which may be newer than a cache.
 type decisionKind struct {
 	client     client.Client
-	live       client.Reader
+	direct     client.Client // past the cache
 	connectors connector.Opener
 	clock      clock.PassiveClock
 }
@@ -48,7 +48,7 @@ func (k *decisionKind) Observe(ctx context.Context, d *v1alpha1.Decision) (decis
 		return w, nil
 	}
 	var c v1alpha1.Case
-	if err := k.live.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: d.Spec.CaseRef.Name}, &c); err == nil {
+	if err := k.direct.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: d.Spec.CaseRef.Name}, &c); err == nil {
 		w.Case = &c
 	} else if !apierrors.IsNotFound(err) {
 		return w, fmt.Errorf("read the case that decision %s is on: %w", d.Name, err)
@@ -70,7 +70,7 @@ func (k *decisionKind) subject(ctx context.Context, d *v1alpha1.Decision, w *dec
 	var runs v1alpha1.PlaybookRunList
 	of := []client.ListOption{client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.CaseLabel: d.Spec.CaseRef.Name}}
 	for _, list := range []client.ObjectList{&actions, &runs} {
-		if err := k.live.List(ctx, list, of...); err != nil {
+		if err := k.direct.List(ctx, list, of...); err != nil {
 			return fmt.Errorf("list what belongs to case %s: %w", d.Spec.CaseRef.Name, err)
 		}
 	}
@@ -104,7 +104,7 @@ func (k *decisionKind) access(ctx context.Context, d *v1alpha1.Decision, w *deci
 	if w.Question != nil {
 		asked = &w.Question.Question
 	}
-	access, err := kube.Review(ctx, k.client, *d.Spec.Actor, decision.Verb(d.Spec, asked), d.Namespace, d.Spec.CaseRef.Name)
+	access, err := kube.Review(ctx, k.direct, *d.Spec.Actor, decision.Verb(d.Spec, asked), d.Namespace, d.Spec.CaseRef.Name)
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func sortDrafts(drafts []evidence.Draft) {
 	slices.SortStableFunc(drafts, func(a, b evidence.Draft) int { return at[id(a)].Compare(at[id(b)]) })
 }
 
-func setupEvidence(mgr ctrl.Manager, o Options, sealer *Sealer) error {
+func setupEvidence(mgr ctrl.Manager, _ client.Client, o Options, sealer *Sealer) error {
 	return complete(mgr, "evidencelog", &loop.Loop[*v1alpha1.EvidenceLog, sealed, struct{}]{
 		Kind: &evidenceLogKind{sealer: sealer}, Headline: v1alpha1.ReadyCondition, Client: mgr.GetClient(),
 		Events: mgr.GetEventRecorder("evidencelog"), Actor: "evidencelog", Clock: o.Clock,

@@ -29,7 +29,7 @@ const PlaybookLabel = "casebook.dev/playbook"
 // playbookKind compiles a Playbook and keeps each revision that compiles as a ControllerRevision, owned by nothing: a
 // run pins one, and executes it even when the Playbook is edited or deleted.
 type playbookKind struct {
-	client client.Client
+	direct client.Client // past the cache: revisions are not watched
 	checks *checks
 }
 
@@ -64,7 +64,7 @@ func (*playbookKind) Decide(_ context.Context, pb *v1alpha1.Playbook, w playbook
 
 // Act keeps the revision.
 func (k *playbookKind) Act(ctx context.Context, _ *v1alpha1.Playbook, revision *appsv1.ControllerRevision) error {
-	return kube.Create(ctx, k.client, revision, func(existing *appsv1.ControllerRevision) bool {
+	return kube.Create(ctx, k.direct, revision, func(existing *appsv1.ControllerRevision) bool {
 		return sameJSON(existing.Data.Raw, revision.Data.Raw)
 	})
 }

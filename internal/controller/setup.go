@@ -49,17 +49,22 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) (*Sealer, error) {
 	if err := kube.Index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
+	// What is written once and not watched goes past the cache, which would otherwise begin to watch it.
+	direct, err := client.New(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("set up a client past the cache: %w", err)
+	}
 	sealer := &Sealer{client: mgr.GetClient(), live: mgr.GetAPIReader(), open: o.OpenLog, namespace: o.Namespace, clock: o.Clock}
-	for _, register := range []func(ctrl.Manager, Options, *Sealer) error{setupConfig, setupRecords, setupEvidence} {
-		if err := register(mgr, o, sealer); err != nil {
+	for _, register := range []func(ctrl.Manager, client.Client, Options, *Sealer) error{setupConfig, setupRecords, setupEvidence} {
+		if err := register(mgr, direct, o, sealer); err != nil {
 			return nil, err
 		}
 	}
 	return sealer, nil
 }
 
-func setupConfig(mgr ctrl.Manager, o Options, _ *Sealer) error {
-	k := &checks{client: mgr.GetClient(), live: mgr.GetAPIReader(), connectors: o.Connectors}
+func setupConfig(mgr ctrl.Manager, direct client.Client, o Options, _ *Sealer) error {
+	k := &checks{client: mgr.GetClient(), live: direct, connectors: o.Connectors}
 	c := mgr.GetClient()
 	for _, err := range []error{
 		complete(mgr, "mapping", configLoop(mgr, o, "mapping", k.mapping, 0), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Mapping{})),
@@ -70,7 +75,7 @@ func setupConfig(mgr ctrl.Manager, o Options, _ *Sealer) error {
 		complete(mgr, "casetype", configLoop(mgr, o, "casetype", k.caseType, 0), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.CaseType{}).
 			Watches(&v1alpha1.Playbook{}, allIn(c, &v1alpha1.CaseTypeList{})).Watches(&v1alpha1.Connector{}, allIn(c, &v1alpha1.CaseTypeList{}))),
 		complete(mgr, "playbook", &loop.Loop[*v1alpha1.Playbook, playbookWorld, *appsv1.ControllerRevision]{
-			Kind: &playbookKind{client: c, checks: k}, Headline: v1alpha1.ReadyCondition, Client: c,
+			Kind: &playbookKind{direct: direct, checks: k}, Headline: v1alpha1.ReadyCondition, Client: c,
 			Events: mgr.GetEventRecorder("playbook"), Actor: "playbook", Clock: o.Clock,
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Playbook{}).Watches(&v1alpha1.Connector{}, allIn(c, &v1alpha1.PlaybookList{}))),
 	} {
@@ -88,8 +93,8 @@ func configLoop[T loop.Object](mgr ctrl.Manager, o Options, name string, check f
 	}
 }
 
-func setupRecords(mgr ctrl.Manager, o Options, sealer *Sealer) error {
-	c, live := mgr.GetClient(), mgr.GetAPIReader()
+func setupRecords(mgr ctrl.Manager, direct client.Client, o Options, sealer *Sealer) error {
+	c := mgr.GetClient()
 	for _, err := range []error{
 		complete(mgr, "case", &loop.Loop[*v1alpha1.Case, casefile.World, casefile.Start]{
 			Kind: &caseKind{client: c, connectors: o.Connectors, clock: o.Clock}, Headline: v1alpha1.EnrichedCondition, Record: true,
@@ -100,21 +105,21 @@ func setupRecords(mgr ctrl.Manager, o Options, sealer *Sealer) error {
 			Watches(&v1alpha1.Action{}, toCase()).Watches(&v1alpha1.Decision{}, toCase()).
 			Watches(&v1alpha1.CaseType{}, toCasesOfType(c)).WithOptions(controller.Options{MaxConcurrentReconciles: 2})),
 		complete(mgr, "playbookrun", &loop.Loop[*v1alpha1.PlaybookRun, runWorld, playbook.Want]{
-			Kind: &runKind{client: c, connectors: o.Connectors, revisions: &revisions{client: live}, clock: o.Clock}, Headline: v1alpha1.CompleteCondition,
+			Kind: &runKind{client: c, connectors: o.Connectors, revisions: &revisions{client: direct}, clock: o.Clock}, Headline: v1alpha1.CompleteCondition,
 			Record: true, Client: c, Events: mgr.GetEventRecorder("playbookrun"), Actor: "playbookrun", Clock: o.Clock, Heads: sealer,
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.PlaybookRun{}).Watches(&v1alpha1.Action{}, toRun()).
 			Watches(&v1alpha1.Decision{}, toRunsOfCase(c)).Watches(&v1alpha1.Case{}, toRunsOfCase(c)).
 			WithOptions(controller.Options{MaxConcurrentReconciles: 2})),
 		complete(mgr, "action", &loop.Loop[*v1alpha1.Action, actionWorld, action.Command]{
 			Kind: &actionKind{
-				client: c, live: live, connectors: o.Connectors, guardrails: &guardrails{client: c, namespace: o.Namespace},
+				client: c, live: direct, connectors: o.Connectors, guardrails: &guardrails{client: c, namespace: o.Namespace},
 				holder: o.Holder, sent: &sentAttempts{}, clock: o.Clock,
 			}, Headline: v1alpha1.ExecutedCondition, Record: true, Client: c, Events: mgr.GetEventRecorder("action"), Actor: "action",
 			Clock: o.Clock, Heads: sealer,
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Action{}).Watches(&v1alpha1.Decision{}, toActionsOfCase(c)).
 			Watches(&v1alpha1.Guardrail{}, toOpenActions(c, o.Namespace)).WithOptions(controller.Options{MaxConcurrentReconciles: 4})),
 		complete(mgr, "decision", &loop.Loop[*v1alpha1.Decision, decisionWorld, *v1alpha1.Action]{
-			Kind: &decisionKind{client: c, live: live, connectors: o.Connectors, clock: o.Clock}, Record: true, Client: c,
+			Kind: &decisionKind{client: c, direct: direct, connectors: o.Connectors, clock: o.Clock}, Record: true, Client: c,
 			Events: mgr.GetEventRecorder("decision"), Actor: "decision", Clock: o.Clock, Heads: sealer,
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Decision{})),
 	} {

@@ -293,7 +293,7 @@ Everything is still up. In another terminal:
 
   export PATH=%s:%s:$PATH
   export KUBECONFIG=%s      # mia, who leads; ana's is %s
-  kubectl -n soc casebook queue
+  kubectl casebook queue -n soc
   kubectl -n soc get casebook
 
 Ctrl-C ends it.

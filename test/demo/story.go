@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -195,7 +196,7 @@ func (s *stage) verified(ctx context.Context, name string) error {
 		if err := os.RemoveAll(bundle); err != nil {
 			return false, err.Error()
 		}
-		if out, err := s.kubectl(ctx, "admin", "-n", tenant, "casebook", "evidence", "export", name, "-o", bundle); err != nil {
+		if out, err := s.kubectl(ctx, "admin", "casebook", "evidence", "export", name, "-o", bundle, "-n", tenant); err != nil {
 			return false, out
 		}
 		var err error
@@ -252,7 +253,7 @@ func (s *stage) refused(ctx context.Context, user, because string, args ...strin
 }
 
 func (s *stage) show(ctx context.Context, user string, args []string) (string, error) {
-	out, err := s.kubectl(ctx, user, append([]string{"-n", tenant}, args...)...)
+	out, err := s.kubectl(ctx, user, append(slices.Clone(args), "-n", tenant)...)
 	shown := make([]string, len(args))
 	for i, arg := range args {
 		if shown[i] = s.short(arg); strings.ContainsAny(arg, " ") {
