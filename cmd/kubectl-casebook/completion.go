@@ -16,9 +16,12 @@ import (
 
 // completionScript is what kubectl looks for on the PATH to complete the words of a plugin.
 const completionScript = `#!/bin/sh
-# Completion of "kubectl casebook": kubectl runs the first kubectl_complete-casebook on the PATH. Install it beside kubectl-casebook:
-#   kubectl casebook completion > kubectl_complete-casebook && chmod +x kubectl_complete-casebook
-# and have kubectl's own completion for your shell, for example: source <(kubectl completion bash)
+# Completion of "kubectl casebook". kubectl runs the first file of the name
+# kubectl_complete-casebook on the PATH; install it beside kubectl-casebook:
+#   kubectl casebook completion > kubectl_complete-casebook
+#   chmod +x kubectl_complete-casebook
+# and have kubectl's own completion for your shell, for example:
+#   source <(kubectl completion bash)
 exec kubectl-casebook __complete "$@"
 `
 

@@ -27,12 +27,12 @@ type do struct {
 func newDo(o *options) *cobra.Command {
 	d := &do{decision: decision{options: o}}
 	cmd := &cobra.Command{
-		Use:   "do CASE [CONNECTOR/OPERATION] [--on TARGET] [--input NAME=VALUE]",
-		Short: "List what may be done in a case, or do it, under the same guardrails as a playbook",
+		Use:   "do CASE [OPERATION] [--on TARGET] [--input NAME=VALUE]",
+		Short: "List what may be done in a case, or do it under guardrails",
 		Long: "Without an operation: list what the connectors offer for the things of the case.\n" +
-			"With one: ask for it. Guardrails decide whether it runs, asks another person or is denied.\n\n" +
+			"With one, as CONNECTOR/OPERATION: ask for it. Guardrails decide whether it runs, asks another person or is denied.\n\n" +
 			"A value of --input that is a JSON number, boolean, list or object is taken as such, everything else as text.",
-		Args:              between(1, "CASE", "CONNECTOR/OPERATION"),
+		Args:              between(1, "CASE", "OPERATION"),
 		ValidArgsFunction: completeOperations(o),
 		RunE:              d.run,
 	}
@@ -53,7 +53,9 @@ func (d *do) run(cmd *cobra.Command, args []string) error {
 		if err := c.List(ctx, &connectors, client.InNamespace(of.Namespace)); err != nil {
 			return apiError("list what may be done in case "+of.Name, err)
 		}
-		return d.print(report.NewOperations(of, connectors.Items))
+		list := report.NewOperations(of, connectors.Items)
+		c.would(ctx, of, c.viewer(ctx), &list)
+		return d.print(list)
 	}
 	operation := args[1]
 	d.subject = of.Name + " " + operation

@@ -50,7 +50,7 @@ func newEvidenceVerify(o *options) *cobra.Command {
 	var keyFile string
 	cmd := &cobra.Command{
 		Use:   "verify DIR --key FILE",
-		Short: "Verify a bundle offline: entries, order, replay, inclusion and signature",
+		Short: "Verify a bundle offline, from entries to signature",
 		Long: "Verify the bundle of a case with the public key of its log. No cluster is needed. Exit code 0 means that all of it " +
 			"verified; 1 names the first file or entry that is wrong, missing or out of order.",
 		Args: exactly("DIR"),

@@ -16,7 +16,7 @@ import (
 func parseHandle(cmd *cobra.Command, arg string) (caseName, handle string, err error) {
 	caseName, handle, slash := strings.Cut(arg, "/")
 	if caseName == "" || slash && (handle == "" || strings.Contains(handle, "/")) {
-		return "", "", usagef("cannot read %q as a case and a handle", arg).so("Write: %s, for example rt-0q9wd/keep", usage(cmd))
+		return "", "", usagef("cannot read %q as a case and a handle", arg).so("Write: %s, for example rt-0q9wd/keep", cmd.UseLine())
 	}
 	return caseName, handle, nil
 }
@@ -28,7 +28,7 @@ func parseCase(cmd *cobra.Command, arg string) (string, error) {
 		return "", err
 	}
 	if handle != "" {
-		return "", usagef("cannot read %q as a case: it has a handle", arg).so("Write: %s, for example %s %s", usage(cmd), cmd.CommandPath(), caseName)
+		return "", usagef("cannot read %q as a case: it has a handle", arg).so("Write: %s, for example %s %s", cmd.UseLine(), cmd.CommandPath(), caseName)
 	}
 	return caseName, nil
 }

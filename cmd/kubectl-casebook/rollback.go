@@ -40,10 +40,8 @@ func newRollback(o *options) *cobra.Command {
 				return err
 			}
 			d.subject = name + "/" + action.Spec.Handle
-			view := report.ActionView(name, action)
-			doing := fmt.Sprintf("You take back, as %s, for case %s: %s on %s, by %s\n", c.viewer(cmd.Context()).Text(), report.Escape(name),
-				report.Escape(view.Operation), report.Escape(action.Spec.Target.Name), report.Escape(view.Rollback))
-			if err := d.tell(doing); err != nil {
+			doing := fmt.Sprintf("You take back, as %s, for case %s:", c.viewer(cmd.Context()).Text(), report.Escape(name))
+			if err := d.tell(report.ActionView(name, action).Undo(d.screen(), doing)); err != nil {
 				return err
 			}
 			made, err := d.make(cmd.Context(), c, &records.Case, v1alpha1.DecisionSpec{

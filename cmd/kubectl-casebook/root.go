@@ -62,7 +62,11 @@ func newRoot(o *options) *cobra.Command {
 // fitHelp makes the help of a command and of all beneath it fit the width of every other text.
 func fitHelp(cmd *cobra.Command) {
 	cmd.Long = report.Fold(cmd.Long, report.DefaultWidth)
-	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages |", fmt.Sprintf(".FlagUsagesWrapped %d |", report.DefaultWidth)))
+	cmd.DisableFlagsInUseLine = true
+	cmd.SetUsageTemplate(strings.NewReplacer(
+		".FlagUsages |", fmt.Sprintf(".FlagUsagesWrapped %d |", report.DefaultWidth),
+		" for more information about a command.", " for more.",
+	).Replace(cmd.UsageTemplate()))
 	for _, child := range cmd.Commands() {
 		fitHelp(child)
 	}
@@ -76,15 +80,11 @@ func between(least int, names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return usagef("cannot run %s: %s is missing", cmd.CommandPath(), names[len(args)]).so("Write: %s", usage(cmd))
+			return usagef("cannot run %s: %s is missing", cmd.CommandPath(), names[len(args)]).so("Write: %s", cmd.UseLine())
 		case len(args) > len(names):
-			return usagef("cannot run %s: %q is one argument too many", cmd.CommandPath(), args[len(names)]).so("Write: %s", usage(cmd))
+			return usagef("cannot run %s: %q is one argument too many", cmd.CommandPath(), args[len(names)]).so("Write: %s", cmd.UseLine())
 		default:
 			return nil
 		}
 	}
-}
-
-func usage(cmd *cobra.Command) string {
-	return strings.TrimSuffix(cmd.UseLine(), " [flags]")
 }

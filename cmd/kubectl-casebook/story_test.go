@@ -19,8 +19,8 @@ const podInput = `{"name":"web-6d4f9","namespace":"shop","uid":"4b1f6d0e"}`
 // hostile is a title that would redraw an approver's terminal and turn a line around.
 const hostile = "shell in \x1b[2J\x1b[31mweb \u202egnp.exe\u202c"
 
-// openCase makes a case about one pod.
-func (n *tenant) openCase(name string) *v1alpha1.Case {
+// newCase makes a case that no controller has looked at.
+func (n *tenant) newCase(name string) *v1alpha1.Case {
 	n.t.Helper()
 	c := &v1alpha1.Case{
 		ObjectMeta: metav1.ObjectMeta{Namespace: n.namespace, Name: name, Labels: map[string]string{v1alpha1.TypeLabel: "runtime-threat"}},
@@ -31,6 +31,13 @@ func (n *tenant) openCase(name string) *v1alpha1.Case {
 		},
 	}
 	n.create(c)
+	return c
+}
+
+// openCase makes a case about one pod.
+func (n *tenant) openCase(name string) *v1alpha1.Case {
+	n.t.Helper()
+	c := n.newCase(name)
 	c.Status = v1alpha1.CaseStatus{
 		State: v1alpha1.CaseTriage, Severity: v1alpha1.SeverityHigh, Queue: "runtime",
 		Assets: []v1alpha1.Entity{{Type: "Pod", Namespace: "shop", Name: "web-6d4f9"}},

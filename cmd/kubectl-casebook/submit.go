@@ -45,7 +45,7 @@ type submitted struct {
 
 // Text says that the payload is kept.
 func (s submitted) Text(report.Screen) string {
-	return fmt.Sprintf("Kept: %d bytes for source %s (%s).\n", s.Bytes, report.Escape(s.Source), s.Digest)
+	return fmt.Sprintf("Kept: %d bytes for source %s\n  %s\n", s.Bytes, report.Escape(s.Source), s.Digest)
 }
 
 func newSubmit(o *options) *cobra.Command {

@@ -48,6 +48,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// noStreams are for commands that are looked at, not run.
+func noStreams() genericiooptions.IOStreams {
+	streams, _, _, _ := genericiooptions.NewTestIOStreams()
+	return streams
+}
+
 // result is what a command line gave.
 type result struct {
 	out, err string
@@ -136,6 +142,18 @@ func clientOf(t *testing.T, config *rest.Config) client.WithWatch {
 func (n *tenant) create(object client.Object) {
 	n.t.Helper()
 	if err := n.Create(n.t.Context(), object); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// admin makes an object as the administrator: configuration, which people write.
+func (n *tenant) admin(object client.Object) {
+	n.t.Helper()
+	p, err := plane()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if err := clientOf(n.t, p.Config()).Create(n.t.Context(), object); err != nil {
 		n.t.Fatal(err)
 	}
 }

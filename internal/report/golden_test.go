@@ -152,7 +152,11 @@ func TestOperationsText(t *testing.T) {
 	other := v1alpha1.Connector{ObjectMeta: metav1.ObjectMeta{Name: "blocklist"}}
 	other.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ReadyCondition, Status: metav1.ConditionFalse, Message: "Secret soc/blocklist does not exist; create it"}}
 	c := story(t).Case
-	golden(t, "do.txt", NewOperations(&c, []v1alpha1.Connector{ready, other}).Text(screen(t)))
+	list := NewOperations(&c, []v1alpha1.Connector{ready, other})
+	list.Operations[0].Verdict = &Verdict{Answer: "Allow", Rule: "runtime-containment/isolate-is-reversible"}
+	list.Operations[1].Verdict = &Verdict{Answer: "Ask", Because: "no rule answers"}
+	list.Silent = "the operator's own guardrails, which may be stricter"
+	golden(t, "do.txt", list.Text(screen(t)))
 }
 
 func TestColorsChangeNoText(t *testing.T) {

@@ -4,6 +4,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -17,6 +18,8 @@ type Operations struct {
 	Operations []Operation `json:"operations"`
 	// NotReady names the connectors that offer nothing, with why.
 	NotReady []string `json:"notReady,omitempty"`
+	// Silent names what could not be asked for a verdict.
+	Silent string `json:"silent,omitempty"`
 }
 
 // Operation is one operation, on one thing of the case where its target is known.
@@ -26,6 +29,9 @@ type Operation struct {
 	On string `json:"on,omitempty"`
 	// Input is what the case knows of the operation's input.
 	Input map[string]any `json:"input,omitempty"`
+	// Target is what it would change, Verdict what guardrails would say of that; nil where they are not known.
+	Target  *Target  `json:"target,omitempty"`
+	Verdict *Verdict `json:"verdict,omitempty"`
 	// Note says what is missing.
 	Note string `json:"note,omitempty"`
 }
@@ -94,7 +100,10 @@ func NewOperations(c *v1alpha1.Case, connectors []v1alpha1.Connector) Operations
 			}
 			for _, pod := range pods {
 				if OnPods(connector.Status.Tool, name) {
-					out.Operations = append(out.Operations, Operation{Operation: operation, On: pod.On(), Input: pod.Input()})
+					out.Operations = append(out.Operations, Operation{
+						Operation: operation, On: pod.On(), Input: pod.Input(),
+						Target: &Target{Type: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+					})
 				}
 			}
 		}
@@ -119,16 +128,15 @@ func (o Operations) Text(s Screen) string {
 	} else {
 		rows := make([][]cell, len(o.Operations))
 		for i, operation := range o.Operations {
-			on := operation.On
-			if on == "" {
-				on = "-"
-			}
-			rows[i] = []cell{{text: Escape(operation.Operation)}, {text: Escape(on)}, {text: Escape(operation.Note)}}
+			rows[i] = []cell{{text: Escape(operation.Operation)}, {text: Escape(cmp.Or(operation.On, "-"))}, operation.would()}
 		}
-		p.table([]column{{head: "OPERATION", least: 20}, {head: "ON", least: 12}, {head: "NOTE", least: 10}}, rows)
+		p.table([]column{{head: "OPERATION", least: 14}, {head: "ON", least: 12}, {head: "GUARDRAILS WOULD SAY", least: 20}}, rows)
 	}
 	for _, connector := range o.NotReady {
 		p.tell("Connector " + Prose(connector))
+	}
+	if o.Silent != "" {
+		p.tell("Not heard: " + Prose(o.Silent))
 	}
 	if len(o.Operations) > 0 {
 		first := o.Operations[0]
@@ -136,8 +144,25 @@ func (o Operations) Text(s Screen) string {
 		if first.On != "" {
 			command += " --on " + Escape(first.On)
 		}
-		p.line("Guardrails decide when it is asked for:")
+		p.line("To ask for one, for example:")
 		p.line("  " + command + " -m \"…\"")
 	}
 	return p.String()
+}
+
+// would is what guardrails would say, or what is missing to know.
+func (o Operation) would() cell {
+	if o.Verdict == nil {
+		return cell{text: Prose(o.Note)}
+	}
+	c := cell{text: Prose(o.Verdict.Answer + "  " + cmp.Or(o.Verdict.Rule, o.Verdict.Because))}
+	switch v1alpha1.Answer(o.Verdict.Answer) {
+	case v1alpha1.AnswerDeny:
+		c.tone = bad
+	case v1alpha1.AnswerAsk:
+		c.tone = warn
+	case v1alpha1.AnswerAllow:
+		c.tone = good
+	}
+	return c
 }

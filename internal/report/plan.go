@@ -140,6 +140,18 @@ func (plan Plan) Text(s Screen, doing string) string {
 	return p.String()
 }
 
+// Undo shows what a rollback of the action takes back, and by what. doing says who does it.
+func (a Action) Undo(s Screen, doing string) string {
+	p := s.page()
+	for _, line := range p.fold(doing, p.width()) {
+		p.line(line)
+	}
+	p.put("", Escape(a.Operation)+"   "+Escape(a.Target.text()))
+	p.put("", Prose(a.outcome())+", "+p.clock(a.time()))
+	p.put("by", Escape(a.Rollback))
+	return p.String()
+}
+
 func (plan Plan) by() string {
 	parts := []string{}
 	if plan.Requester != nil {

@@ -1,0 +1,125 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"testing"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+)
+
+// connector makes a connector that offers operations, and a guardrail over them.
+func (n *tenant) connector() {
+	n.t.Helper()
+	c := &v1alpha1.Connector{ObjectMeta: metav1.ObjectMeta{Namespace: n.namespace, Name: "kubernetes"}}
+	c.Spec.Kubernetes = &v1alpha1.KubernetesConnector{ServiceAccountRef: v1alpha1.LocalRef{Name: "responder"}}
+	n.admin(c)
+	c.Status.Tool, c.Status.Operations = "kubernetes", []string{"getPod", "isolatePod", "releasePod", "scaleToZero"}
+	n.status(c)
+	n.admin(&v1alpha1.Guardrail{
+		ObjectMeta: metav1.ObjectMeta{Namespace: n.namespace, Name: "containment"},
+		Spec: v1alpha1.GuardrailSpec{Covers: []string{"kubernetes/isolatePod"}, Rules: []v1alpha1.GuardrailRule{
+			{Name: "not-in-shop", If: "target.namespace == 'shop' && severity >= High", Deny: "Call the shop's on-call."},
+		}},
+	})
+}
+
+func TestDoLists(t *testing.T) {
+	n := newTenant(t)
+	n.openCase("rt-1")
+	n.connector()
+	n.ana("do", "rt-1").want(t, exitDone,
+		"kubernetes/isolatePod   shop/web-6d4f9  Deny  containment/not-in-shop",
+		"kubernetes/releasePod   shop/web-6d4f9  Ask  no rule answers",
+		"kubernetes/scaleToZero  -               give its input with --input", "Not heard: the operator's own guardrails")
+	n.ana("do", "rt-1", "kubernetes/nothing").want(t, exitUsage, "It offers: getPod, isolatePod")
+	n.ana("do", "rt-1", "isolatePod").want(t, exitUsage, "Write CONNECTOR/OPERATION")
+	n.ana("do", "rt-1", "other/isolatePod").want(t, exitRefused, "read connector other")
+	n.ana("do", "rt-1", "kubernetes/isolatePod", "--on", "shop/other").want(t, exitUsage, "the case knows shop/web-6d4f9")
+	n.ana("do", "rt-1", "kubernetes/scaleToZero", "--on", "web").want(t, exitUsage, "Give it with --input")
+	n.ana("do", "rt-1", "kubernetes/scaleToZero", "--input", "web").want(t, exitUsage, "Write --input NAME=VALUE.")
+	if made := n.decisions(); len(made) != 0 {
+		t.Errorf("there are decisions: %v", made)
+	}
+}
+
+func TestDo(t *testing.T) {
+	n := newTenant(t)
+	c := n.openCase("rt-1")
+	n.connector()
+	end := n.succeed
+	n.judge(func(d *v1alpha1.Decision) v1alpha1.DecisionStatus {
+		a := n.action(c, "by-hand-"+d.Name[len(d.Name)-4:])
+		end(a)
+		status := counts(d)
+		status.Action = a.Name
+		return status
+	})
+	n.ana("do", "rt-1", "kubernetes/isolatePod", "-m", "it talks to a miner").want(t, exitDone, "Accepted.", "Succeeded, verified", "To take it back:")
+	n.ana("do", "rt-1", "kubernetes/scaleToZero", "--input", "name=web", "--input", "replicas=0", "--input", `labels={"a":"b"}`).want(t, exitDone, "Accepted.")
+	end = func(a *v1alpha1.Action) {
+		a.Status.State, a.Status.Message = v1alpha1.ActionDenied, "Call the shop's on-call."
+		n.status(a)
+	}
+	n.ana("do", "rt-1", "kubernetes/isolatePod").want(t, exitRefused, "kubernetes/isolatePod is Denied: Call the shop's on-call.")
+	end = func(a *v1alpha1.Action) {
+		a.Status.State = v1alpha1.ActionAsking
+		a.Status.Question = &v1alpha1.Question{
+			Kind: v1alpha1.QuestionApproval, Prompt: "?", Verb: "approve", Count: 1, Excluded: []string{"ana"}, Digest: a.Spec.PlanDigest,
+			AskedTime: metav1.NowMicro(), DueTime: later(),
+		}
+		n.status(a)
+	}
+	n.ana("do", "rt-1", "kubernetes/isolatePod").want(t, exitDone, "waits for one person with the verb approve, not ana")
+
+	inputs := map[string]any{}
+	for _, d := range n.decisions() {
+		inputs[d.Spec.Act.Operation] = plain(t, d.Spec.Act.Input)
+	}
+	want := map[string]any{
+		"kubernetes/isolatePod":  map[string]any{"namespace": "shop", "name": "web-6d4f9", "uid": "4b1f6d0e"},
+		"kubernetes/scaleToZero": map[string]any{"name": "web", "replicas": 0.0, "labels": map[string]any{"a": "b"}},
+	}
+	if diff := cmp.Diff(want, inputs); diff != "" {
+		t.Errorf("the inputs (-want +got):\n%s", diff)
+	}
+}
+
+func plain(t *testing.T, in *apiextensionsv1.JSON) any {
+	t.Helper()
+	var out any
+	if err := json.Unmarshal(in.Raw, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestRollback(t *testing.T) {
+	n := newTenant(t)
+	c := n.openCase("rt-1")
+	done := n.action(c, "isolate")
+	n.succeed(done)
+	n.judge(func(d *v1alpha1.Decision) v1alpha1.DecisionStatus {
+		back := n.action(c, "rollback-isolate")
+		n.succeed(back)
+		status := counts(d)
+		status.Action = back.Name
+		return status
+	})
+	n.ana("rollback", "rt-1/isolate", "-m", "a false alarm").want(t, exitRefused, "ana may not rollback in case rt-1")
+	n.mia("rollback", "rt-1", "-m", "a false alarm").want(t, exitUsage, "Name one of: rt-1/isolate")
+	n.mia("rollback", "rt-1/nothing", "-m", "a false alarm").want(t, exitRefused, "Actions: rt-1/isolate")
+	n.mia("rollback", "rt-1/isolate", "-m", "a false alarm").want(t, exitDone,
+		"You take back, as mia (group soc-leads), for case rt-1:", "by          kubernetes/releasePod", "Succeeded, verified")
+	made := n.decisions()
+	if len(made) != 1 || made[0].Spec.Rollback.ActionRef != (v1alpha1.RecordRef{Name: done.Name, UID: string(done.UID)}) {
+		t.Errorf("decisions: %+v", made)
+	}
+}
