@@ -77,7 +77,7 @@ func (b *builder) fill() {
 	}
 	if s.Severity == "" {
 		s.Severity = v1alpha1.SeverityMedium
-		b.warn("severity: it is missing or unknown; Medium was assumed")
+		b.warn("severity: it is missing or unknown%s; Medium was assumed", b.whatStood("severity"))
 	}
 	if s.Title == "" {
 		s.Title = firstRunes(first(oneLine(s.RuleID), oneLine(b.mapping.product)), maxTitle)
@@ -89,6 +89,23 @@ func (b *builder) fill() {
 	if s.Activity == "" {
 		s.Activity = v1alpha1.ActivityCreate
 	}
+}
+
+// whatStood names the part of the payload that a field's expression could make
+// nothing of, if it was there.
+func (b *builder) whatStood(name string) string {
+	for _, f := range b.mapping.fields {
+		if f.name != name {
+			continue
+		}
+		if path, found := b.source(f.program, nil); path != "" {
+			return fmt.Sprintf(" (%s is %s)", path, quoted(show(found)))
+		}
+		if paths := f.program.Paths(); len(paths) > 0 {
+			return fmt.Sprintf(" (%s is absent)", paths[0])
+		}
+	}
+	return ""
 }
 
 // receipt takes the time of receipt for the time of the event.

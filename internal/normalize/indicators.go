@@ -86,7 +86,7 @@ func canonical(in v1alpha1.Indicator) (v1alpha1.Indicator, bool) {
 
 var (
 	fanged         = strings.NewReplacer("[.]", ".", "(.)", ".", "{.}", ".", "[dot]", ".", "(dot)", ".", "[:]", ":", "[://]", "://", "[@]", "@", "[at]", "@", "(at)", "@", "[/]", "/")
-	fangedScheme   = regexp.MustCompile(`(?i)\bh(?:xx|\*\*|tt)p(s?)(?:\[:\]|:)(?://|\[//\])`)
+	fangedScheme   = regexp.MustCompile(`(?i)\bh(?:xx|\*\*|tt)p(s?)(?:\[://\]|(?:\[:\]|:)(?://|\[//\]))`)
 	bareFangScheme = regexp.MustCompile(`(?i)\bf(?:xp|tp)(s?)://`)
 	wholeCVE       = regexp.MustCompile(`^CVE-[0-9]{4}-[0-9]{4,19}$`)
 	wholeHash      = regexp.MustCompile(`^(?i:(?:md5|sha1|sha256)[:=])?([0-9a-fA-F]+)$`)

@@ -106,9 +106,10 @@ func plausibleIPv6(before, match, after string) bool {
 	return len(groups) >= 3 || len(groups) == 2 && len(groups[0]) == 4 && strings.ContainsAny(match, "0123456789")
 }
 
-// fileEndings are top-level domains that are more often the end of a file's name.
+// fileEndings are top-level domains that are more often the end of a file's name, or of
+// an expression of a program.
 var fileEndings = []string{
-	"app", "bat", "bz", "cab", "cc", "cpp", "db", "do", "gz", "java", "js", "la", "lib", "md", "mk", "mm", "mo", "mov", "ms", "pl",
+	"app", "bat", "bz", "cab", "cc", "cpp", "db", "do", "gz", "java", "js", "la", "lib", "md", "mk", "mm", "mo", "mov", "ms", "name", "pl",
 	"pm", "ps", "pub", "py", "rs", "sc", "sh", "so", "st", "sys", "vi", "zip",
 }
 
