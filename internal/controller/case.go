@@ -52,10 +52,10 @@ func (k *caseKind) Observe(ctx context.Context, c *v1alpha1.Case) (casefile.Worl
 	if err := k.records(ctx, c, &w); err != nil {
 		return w, err
 	}
-	if len(w.Signals) == 0 {
-		return w, nil // the one that opened it is being created
-	}
 	w.Enrichments = c.Status.Enrichments
+	if len(w.Signals) == 0 || w.Type == nil {
+		return w, nil // its signal is being created; or its type is gone, and people's decisions still count
+	}
 	sketch := c.DeepCopy()
 	sketch.Status = casefile.Fold(ctx, w, k.clock.Now()).Status
 	w.Enrichments, w.Enriched = k.lookUp(ctx, w.Type, sketch), true
@@ -169,6 +169,10 @@ func (*caseKind) Decide(ctx context.Context, c *v1alpha1.Case, w casefile.World,
 			plan.Commands = append(plan.Commands, start)
 		}
 	}
+	if w.Type == nil && c.Status.State != v1alpha1.CaseClosed {
+		plan.Fault = fault.Terminalf(v1alpha1.TypeMissingReason,
+			"case type %s is gone or does not compile, so nothing is looked up or started: apply it again", c.Spec.TypeRef.Name)
+	}
 	if c.Status.State != v1alpha1.CaseClosed && plan.Headline.Status == metav1.ConditionFalse {
 		plan.Recheck = lookupsAgain
 	}
@@ -237,21 +241,22 @@ func (k *caseKind) Act(ctx context.Context, c *v1alpha1.Case, start casefile.Sta
 	return nil
 }
 
-// typeOf compiles the CaseType of a case. A case without one is of the built-in type.
+// typeOf compiles the CaseType of a case; nil when it is gone or does not compile any more. A case that no type matched
+// is of the built-in type, unless the tenant has one of that name.
 func typeOf(ctx context.Context, c client.Reader, of *v1alpha1.Case) (*casefile.Type, error) {
-	if unclassified := casefile.Unclassified(); of.Spec.TypeRef.Name == unclassified.Name {
-		return unclassified, nil
-	}
 	var ct v1alpha1.CaseType
 	key := types.NamespacedName{Namespace: of.Namespace, Name: of.Spec.TypeRef.Name}
 	if err := c.Get(ctx, key, &ct); apierrors.IsNotFound(err) {
-		return nil, fault.Terminalf(v1alpha1.TypeMissingReason, "case type %s of this case does not exist: apply it again", key.Name)
+		if key.Name == casefile.UnclassifiedName {
+			return casefile.Unclassified(), nil
+		}
+		return nil, nil
 	} else if err != nil {
 		return nil, fmt.Errorf("read case type %s: %w", key.Name, err)
 	}
 	compiled, err := casefile.Compile(&ct)
 	if err != nil {
-		return nil, fault.Terminalf(v1alpha1.InvalidExpressionReason, "case type %s does not compile: %w", key.Name, err)
+		return nil, nil //nolint:nilerr // the CaseType's own status says it; a case goes on without
 	}
 	return compiled, nil
 }

@@ -5,7 +5,6 @@ package controller
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -307,111 +306,6 @@ func (s *Sealer) recordsOf(ctx context.Context, c *v1alpha1.Case) ([]loop.Object
 	return out, nil
 }
 
-// append seals the entries of records that are not sealed yet.
-func (s *Sealer) append(ctx context.Context, log Log, c *v1alpha1.Case, records []loop.Object) error {
-	var drafts []evidence.Draft
-	reached := map[types.UID]int64{}
-	for _, record := range records {
-		from, err := s.sealedOf(ctx, log, record.GetUID())
-		if err != nil {
-			return err
-		}
-		more, err := s.drafts(c, record, from)
-		if err != nil {
-			return err
-		}
-		drafts = append(drafts, more...)
-		reached[record.GetUID()] = lastSequence(record)
-	}
-	if len(drafts) > 0 {
-		sortDrafts(drafts)
-		if err := log.Append(ctx, drafts); err != nil {
-			return err
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for uid, sequence := range reached {
-		s.sealed[uid] = sequence
-	}
-	return nil
-}
-
-// sealedOf is the last sealed sequence of an object; -1 if nothing is.
-func (s *Sealer) sealedOf(ctx context.Context, log Log, uid types.UID) (int64, error) {
-	s.mu.Lock()
-	if s.sealed == nil {
-		s.sealed = map[types.UID]int64{}
-	}
-	sequence, known := s.sealed[uid]
-	s.mu.Unlock()
-	if known {
-		return sequence, nil
-	}
-	sequence, known, err := log.Head(ctx, string(uid))
-	if err != nil || !known {
-		return -1, err
-	}
-	return sequence, nil
-}
-
-func lastSequence(record loop.Object) int64 {
-	if journal := record.Head().Journal; len(journal) > 0 {
-		return journal[len(journal)-1].Sequence
-	}
-	return 0
-}
-
-// drafts are the entries of a record after the given sequence. Entry 0 is its immutable spec.
-func (s *Sealer) drafts(c *v1alpha1.Case, record loop.Object, after int64) ([]evidence.Draft, error) {
-	gvk, err := apiutil.GVKForObject(record, s.client.Scheme())
-	if err != nil {
-		return nil, err
-	}
-	object := evidence.Object{
-		APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind, Namespace: record.GetNamespace(), Name: record.GetName(), UID: string(record.GetUID()),
-	}
-	of := evidence.Case{Name: c.Name, UID: string(c.UID)}
-	var out []evidence.Draft
-	if after < 0 {
-		record.GetObjectKind().SetGroupVersionKind(gvk)
-		raw, err := json.Marshal(record)
-		if err != nil {
-			return nil, err
-		}
-		creation, err := evidence.Creation(raw)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, evidence.Draft{
-			Object: object, Case: of, Time: evidence.MicroTime{Time: record.GetCreationTimestamp().Time}, Actor: creator(record), Reason: "Created", Spec: creation,
-		})
-	}
-	for _, entry := range record.Head().Journal {
-		if entry.Sequence > after {
-			out = append(out, evidence.Draft{
-				Object: object, Case: of, Sequence: entry.Sequence, Time: evidence.MicroTime{Time: entry.Time.Time},
-				Actor: evidenceActor(entry.Actor), Reason: entry.Reason, Patch: entry.Patch,
-			})
-		}
-	}
-	return out, nil
-}
-
-// creator is who made a record: the person who decided, or automation.
-func creator(record loop.Object) evidence.Actor {
-	if d, ok := record.(*v1alpha1.Decision); ok && d.Spec.Actor != nil {
-		return evidence.Actor{Type: evidence.Person, Name: d.Spec.Actor.Username, UID: d.Spec.Actor.UID, Groups: d.Spec.Actor.Groups}
-	}
-	return evidence.Actor{Type: evidence.Automation, Name: "controllers"}
-}
-
-func evidenceActor(a v1alpha1.JournalActor) evidence.Actor {
-	return evidence.Actor{
-		Type: evidence.ActorType(a.Type), Name: a.Name, UID: a.UID, Groups: a.Groups, Revision: a.Revision, Step: a.Step,
-	}
-}
-
 // mustLeave tells whether a namespace is being deleted: its records then leave as soon as they are sealed.
 func (s *Sealer) mustLeave(ctx context.Context, namespace string) (bool, error) {
 	var ns corev1.Namespace
@@ -447,45 +341,3 @@ func ended(c *v1alpha1.Case, records []loop.Object, leaving bool) bool {
 	return true
 }
 
-// stays is how long a closed case still stays in the API.
-func (s *Sealer) stays(of *v1alpha1.EvidenceLog, c *v1alpha1.Case, leaving bool) time.Duration {
-	if leaving || c.Status.Closure == nil {
-		return 0
-	}
-	after := 24 * time.Hour
-	if of.Spec.ArchiveAfter != nil {
-		after = of.Spec.ArchiveAfter.Duration
-	}
-	return c.Status.Closure.Time.Add(after).Sub(s.clock.Now())
-}
-
-// dispose deletes the records of a sealed case from the API, the case last. Each is deleted only as it was sealed.
-func (s *Sealer) dispose(ctx context.Context, c *v1alpha1.Case, records []loop.Object) error {
-	for _, record := range records {
-		if record == loop.Object(c) {
-			continue
-		}
-		if err := s.delete(ctx, record); err != nil {
-			return err
-		}
-	}
-	free := c.DeepCopy()
-	free.Finalizers = nil
-	if err := s.client.Update(ctx, free); err != nil {
-		return fmt.Errorf("free case %s: %w", c.Name, client.IgnoreNotFound(err))
-	}
-	return s.delete(ctx, free)
-}
-
-func (s *Sealer) delete(ctx context.Context, record client.Object) error {
-	uid, version := record.GetUID(), record.GetResourceVersion()
-	err := s.client.Delete(ctx, record, client.Preconditions{UID: &uid, ResourceVersion: &version})
-	if err := client.IgnoreNotFound(err); err != nil {
-		return fmt.Errorf("delete %s after sealing: %w", record.GetName(), err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sealed, uid)
-	delete(s.closed, uid)
-	return nil
-}
