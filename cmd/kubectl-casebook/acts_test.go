@@ -79,12 +79,15 @@ func TestDo(t *testing.T) {
 	}
 	n.ana("do", "rt-1", "kubernetes/isolatePod").want(t, exitDone, "waits for one person with the verb approve, not ana")
 
+	n.ana("do", "rt-1", "kubernetes/releasePod", "--input", "namespace=kube-system", "--input", "name=dns").want(t, exitDone)
+
 	inputs := map[string]any{}
 	for _, d := range n.decisions() {
 		inputs[d.Spec.Act.Operation] = plain(t, d.Spec.Act.Input)
 	}
 	want := map[string]any{
 		"kubernetes/isolatePod":  map[string]any{"namespace": "shop", "name": "web-6d4f9", "uid": "4b1f6d0e"},
+		"kubernetes/releasePod":  map[string]any{"namespace": "kube-system", "name": "dns"}, // nothing of another pod mixed in
 		"kubernetes/scaleToZero": map[string]any{"name": "web", "replicas": 0.0, "labels": map[string]any{"a": "b"}},
 	}
 	if diff := cmp.Diff(want, inputs); diff != "" {

@@ -123,16 +123,24 @@ func (d *do) pod(of *v1alpha1.Case, operation string) (*report.Pod, error) {
 	case d.on != "":
 		return nil, usagef("cannot do %s on %s: %s", operation, d.on, known).
 			so("Choose one of those, or give --input namespace=…, --input name=… and --input uid=….")
+	case d.namesPod():
+		return nil, nil
 	case len(pods) == 1:
 		return &pods[0], nil
-	case len(d.inputs) > 0:
-		return nil, nil
 	case len(pods) == 0:
 		return nil, refusedf("cannot do %s: %s", operation, known).
 			so("Name the pod: --input namespace=…, --input name=… and --input uid=….")
 	default:
 		return nil, usagef("cannot do %s: %s, and none is named", operation, known).so("Nothing was done. Add --on %s", targets[0])
 	}
+}
+
+// namesPod tells whether the input names a pod itself: then nothing of the case's pod may be mixed into it.
+func (d *do) namesPod() bool {
+	return slices.ContainsFunc(d.inputs, func(text string) bool {
+		name, _, _ := strings.Cut(text, "=")
+		return name == "namespace" || name == "name" || name == "uid"
+	})
 }
 
 // given puts what --input says into the input.

@@ -65,10 +65,10 @@ func codeOf(err error) int {
 
 // report prints an error in the one form: what could not be done to what; why; what to do about it.
 func (o *options) report(err error) {
-	fmt.Fprintln(o.ErrOut, "error: "+report.Escape(err.Error())) //nolint:errcheck // there is nobody left to tell
+	fmt.Fprintln(o.ErrOut, "error: "+report.Escape(err.Error()))
 	if e, ok := errors.AsType[*exitError](err); ok {
 		for _, line := range e.remedy {
-			fmt.Fprintln(o.ErrOut, "  "+report.Escape(line)) //nolint:errcheck // as above
+			fmt.Fprintln(o.ErrOut, "  "+report.Escape(line))
 		}
 	}
 }

@@ -73,7 +73,7 @@ func TestExportAndVerifyWithoutACluster(t *testing.T) {
 	command(t, "", "evidence", "export", "rt-1", "-n", "soc", "--uid", "u-1", "--bucket", bucket, "-o", into).want(t, exitUsage, "it is not empty")
 
 	record := filepath.Join(into, "records", "case-rt-1.json")
-	raw, err := os.ReadFile(record) //nolint:gosec // a file of this test
+	raw, err := os.ReadFile(record)
 	if err != nil {
 		t.Fatal(err)
 	}

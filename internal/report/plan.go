@@ -72,7 +72,7 @@ func PlanOfAction(action *v1alpha1.Action, q v1alpha1.CaseQuestion, digest strin
 		Because: q.Because, Operation: spec.Operation, Target: targetOf(spec.Target), Input: spec.Input.Raw,
 		Effect: string(spec.Effect), Semantics: string(spec.Semantics), Rollback: rollbackText(spec.Rollback),
 		Connector: spec.ConnectorRef.Name + " (uid " + spec.ConnectorRef.UID + ")", Requester: &requester, Revision: spec.Revision,
-		Step: spec.Step, Digest: digest, ValidUntil: q.DueTime.UTC(), Needed: q.Count, Given: int32(len(action.Status.Approvals)), //nolint:gosec // at most 16
+		Step: spec.Step, Digest: digest, ValidUntil: q.DueTime.UTC(), Needed: q.Count, Given: int32(len(action.Status.Approvals)),
 	}
 	if spec.RollbackOf != nil {
 		plan.RollbackOf = spec.RollbackOf.Name
