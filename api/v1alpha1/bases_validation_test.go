@@ -10,7 +10,7 @@ kind: Source
 spec:
   webhook:
     authentication:
-      hmac: {secretRef: {name: s, key: k}, header: X-Signature, timestampHeader: X-Time, tolerance: 5m}
+      hmac: {secretRef: {name: s, key: k}, header: X-Signature, timeHeader: X-Time, tolerance: 5m}
     maxBytes: 1048576
     requestsPerMinute: 60
   mappingRef: {name: falco}

@@ -215,11 +215,11 @@ type SeverityTraceEntry struct {
 	// +kubebuilder:validation:MaxLength=128
 	// +required
 	Factor string `json:"factor,omitempty"`
-	// adjust is how far it moved the severity.
+	// adjust is how far it moved the severity; absent for the base, and for a factor that did not move it.
 	// +kubebuilder:validation:Minimum=-4
 	// +kubebuilder:validation:Maximum=4
 	// +optional
-	Adjust int32 `json:"adjust,omitempty"`
+	Adjust *int32 `json:"adjust,omitempty"`
 	// severity is the severity after it.
 	// +required
 	Severity Severity `json:"severity,omitempty"`

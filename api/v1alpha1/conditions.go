@@ -42,9 +42,9 @@ const (
 	// ReferenceNotFoundReason: the spec names an object that does not exist.
 	ReferenceNotFoundReason = "ReferenceNotFound"
 	// SecretForbiddenReason: the operator may not read a Secret that the spec names.
-	SecretForbiddenReason = "SecretForbidden" //nolint:gosec // a reason, not a credential
+	SecretForbiddenReason = "SecretForbidden"
 	// SecretNotFoundReason: a Secret, or its key, does not exist.
-	SecretNotFoundReason = "SecretNotFound" //nolint:gosec // a reason, not a credential
+	SecretNotFoundReason = "SecretNotFound"
 	// JournalFullReason: the journal waits for the evidence log, so nothing with an effect is done.
 	JournalFullReason = "JournalFull"
 )

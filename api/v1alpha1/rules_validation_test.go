@@ -39,7 +39,7 @@ var rules = []rule{
 		[]string{`{}`, `{bearer: {secretRef: {name: s, key: k}}, hmac: {secretRef: {name: s, key: k}, header: X}}`},
 		"", "exactly one of the fields in [bearer hmac] must be set"},
 	{"sources.spec.webhook.authentication.hmac.header", []string{`X-Hub-Signature-256`}, []string{`"X Signature"`, `"X:"`}, "", header},
-	{"sources.spec.webhook.authentication.hmac.timestampHeader", []string{`X-Time`}, []string{`"a\nb"`}, "", header},
+	{"sources.spec.webhook.authentication.hmac.timeHeader", []string{`X-Time`}, []string{`"a\nb"`}, "", header},
 	{"sources.spec.webhook.authentication.hmac.tolerance", []string{`1s`, `1h`}, []string{`999ms`, `1h0m1s`, `-5m`}, "", "tolerance must be between 1s and 1h, for example 5m"},
 	{"sources.spec.webhook.maxBytes", []string{`1024`, `26214400`}, []string{`1023`, `26214401`}, "", "should be"},
 	{"sources.spec.webhook.requestsPerMinute", []string{`1`, `10000000`}, []string{`-1`, `10000001`}, "", "should be"},

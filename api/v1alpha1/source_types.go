@@ -41,7 +41,7 @@ type SourceSpec struct {
 	// mappingRef names the Mapping that reads the payloads.
 	// +required
 	MappingRef LocalRef `json:"mappingRef,omitzero"`
-	// only narrows what the Mapping calls a finding: a CEL condition over signal and severity; the rest is counted.
+	// only narrows what the Mapping calls a finding: a CEL condition over signal; the rest is counted.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
@@ -105,13 +105,13 @@ type HMACAuthentication struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +required
 	Header string `json:"header,omitempty"`
-	// timestampHeader carries the sending time in Unix seconds. When set, the signed text is the timestamp, a dot and the
+	// timeHeader carries the sending time in Unix seconds. When set, the signed text is the timestamp, a dot and the
 	// body, and a request older or newer than tolerance is refused.
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9-]+$`
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
-	TimestampHeader string `json:"timestampHeader,omitempty"`
+	TimeHeader string `json:"timeHeader,omitempty"`
 	// tolerance is how far the timestamp may be off; five minutes if left out.
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="tolerance must be between 1s and 1h, for example 5m"
 	// +optional

@@ -96,7 +96,7 @@ func (o options) check() error {
 	switch {
 	case (o.streamDir == "") == (o.streamURL == ""):
 		return errors.New("give --stream-dir for the embedded stream, or --stream-url for a NATS cluster, and not both")
-	case o.streamDir != "" && !(o.has(roleGateway) && o.has(roleControllers)):
+	case o.streamDir != "" && (!o.has(roleGateway) || !o.has(roleControllers)):
 		return errors.New("--stream-dir needs both roles in one process; roles that run apart share a NATS cluster by --stream-url")
 	}
 	return nil

@@ -174,9 +174,9 @@ func sign(header http.Header, auth v1alpha1.WebhookAuthentication, secret, body 
 		return
 	}
 	mac := hmac.New(sha256.New, secret)
-	if auth.HMAC.TimestampHeader != "" {
+	if auth.HMAC.TimeHeader != "" {
 		stamp := strconv.FormatInt(now.Unix(), 10)
-		header.Set(auth.HMAC.TimestampHeader, stamp)
+		header.Set(auth.HMAC.TimeHeader, stamp)
 		_, _ = mac.Write([]byte(stamp + ".")) // a hash never errs
 	}
 	_, _ = mac.Write(body)

@@ -55,7 +55,7 @@ func TestSubmit(t *testing.T) {
 	ways := map[string]v1alpha1.WebhookAuthentication{
 		"bearer": {Bearer: &v1alpha1.BearerAuthentication{SecretRef: ref}},
 		"hmac":   {HMAC: &v1alpha1.HMACAuthentication{SecretRef: ref, Header: "X-Signature"}},
-		"stamp":  {HMAC: &v1alpha1.HMACAuthentication{SecretRef: ref, Header: "X-Signature", TimestampHeader: "X-Time"}},
+		"stamp":  {HMAC: &v1alpha1.HMACAuthentication{SecretRef: ref, Header: "X-Signature", TimeHeader: "X-Time"}},
 	}
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("s3cret"), 0o600); err != nil {

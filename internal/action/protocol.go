@@ -254,7 +254,7 @@ func lookBefore(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World
 func announce(namespace, name string, spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, now time.Time) {
 	status.State, status.Message = v1alpha1.ActionExecuting, ""
 	status.Attempts = append(status.Attempts, v1alpha1.Attempt{
-		Number:       int32(len(status.Attempts) + 1), //nolint:gosec // bounded by MaxAttempts
+		Number:       int32(len(status.Attempts) + 1),
 		Key:          Key(namespace, name, spec.PlanDigest),
 		Holder:       w.Holder,
 		StartTime:    metav1.NewMicroTime(now),

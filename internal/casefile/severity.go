@@ -43,8 +43,8 @@ func Severity(ctx context.Context, t *Type, base v1alpha1.Severity, vars map[str
 		case expr.Unknown:
 			row.Because = fmt.Sprintf("not applied, for it cannot be decided: %v", err)
 		case expr.True:
-			row.Adjust = *f.Adjust
-			sum += int(row.Adjust)
+			row.Adjust = f.Adjust
+			sum += int(*row.Adjust)
 			row.Because = f.text(ctx, now) + beyond(sum)
 		}
 		row.Severity, row.Because = v1alpha1.SeverityOfRank(sum), cut(row.Because, maxBecause)

@@ -84,8 +84,8 @@ func TestSeverity(t *testing.T) {
 			}
 			for i, want := range tc.trace {
 				row := trace[i+1]
-				sign := map[bool]string{true: "+"}[row.Adjust > 0]
-				line := strings.Join([]string{row.Factor, sign + itoa(row.Adjust), string(row.Severity), row.Because}, " ")
+				sign := map[bool]string{true: "+"}[moved(row) > 0]
+				line := strings.Join([]string{row.Factor, sign + itoa(moved(row)), string(row.Severity), row.Because}, " ")
 				if !strings.HasPrefix(line, want) {
 					t.Errorf("got row %q, want %q", line, want)
 				}
@@ -109,7 +109,7 @@ func TestSeverityIsTheSumOfItsRows(t *testing.T) {
 		got, trace := casefile.Severity(t.Context(), typ, base, casefile.Vars(&v1alpha1.Case{}))
 		sum := base.Rank()
 		for _, row := range trace[1:] {
-			sum += int(row.Adjust)
+			sum += int(moved(row))
 			if row.Severity != v1alpha1.SeverityOfRank(sum) || row.Because == "" {
 				r.Fatalf("row %+v does not say what %d came to", row, sum)
 			}
@@ -155,4 +155,12 @@ func TestVars(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+}
+
+// moved is how far a row moved the severity.
+func moved(row v1alpha1.SeverityTraceEntry) int32 {
+	if row.Adjust == nil {
+		return 0
+	}
+	return *row.Adjust
 }

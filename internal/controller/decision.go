@@ -154,7 +154,7 @@ func (k *decisionKind) plan(ctx context.Context, d *v1alpha1.Decision, w *decisi
 		var err error
 		if wanted.input, err = decodeObject(d.Spec.Act.Input); err != nil {
 			w.cannot = fmt.Errorf("spec.act.input is not an object: %w", err)
-			return nil
+			return nil //nolint:nilerr // it is a fact about the decision
 		}
 	}
 	planned, err := planAction(ctx, k.client, k.connectors, wanted)

@@ -340,4 +340,3 @@ func ended(c *v1alpha1.Case, records []loop.Object, leaving bool) bool {
 	}
 	return true
 }
-

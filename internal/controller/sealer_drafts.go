@@ -119,4 +119,3 @@ func evidenceActor(a v1alpha1.JournalActor) evidence.Actor {
 		Type: evidence.ActorType(a.Type), Name: a.Name, UID: a.UID, Groups: a.Groups, Revision: a.Revision, Step: a.Step,
 	}
 }
-

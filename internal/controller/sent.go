@@ -51,8 +51,8 @@ func (s *sentAttempts) keep(uid types.UID, number int32, sent *action.Sent) {
 func (s *sentAttempts) of(uid types.UID, number int32) *action.Sent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known, any := s.last[uid]
-	if !any || known.number != number {
+	known, ok := s.last[uid]
+	if !ok || known.number != number {
 		return nil
 	}
 	if known.sent == nil {

@@ -62,15 +62,15 @@ func newHMAC(auth *v1alpha1.HMACAuthentication, secret []byte, header func(strin
 		return nil, RefuseCredentials()
 	}
 	v := &Verifier{signature: signature, mac: hmac.New(sha256.New, secret)}
-	if auth.TimestampHeader == "" {
+	if auth.TimeHeader == "" {
 		return v, nil
 	}
-	stamp := strings.TrimSpace(header(auth.TimestampHeader))
+	stamp := strings.TrimSpace(header(auth.TimeHeader))
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil {
 		return nil, RefuseCredentials()
 	}
-	v.sent, v.header, v.tolerance = time.Unix(seconds, 0), auth.TimestampHeader, 5*time.Minute
+	v.sent, v.header, v.tolerance = time.Unix(seconds, 0), auth.TimeHeader, 5*time.Minute
 	if auth.Tolerance != nil {
 		v.tolerance = auth.Tolerance.Duration
 	}

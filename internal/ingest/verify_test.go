@@ -30,7 +30,7 @@ func TestVerify(t *testing.T) {
 	bearer := v1alpha1.WebhookAuthentication{Bearer: &v1alpha1.BearerAuthentication{}}
 	plain := v1alpha1.WebhookAuthentication{HMAC: &v1alpha1.HMACAuthentication{Header: "X-Signature"}}
 	timed := v1alpha1.WebhookAuthentication{HMAC: &v1alpha1.HMACAuthentication{
-		Header: "X-Signature", TimestampHeader: "X-Time", Tolerance: &metav1.Duration{Duration: time.Minute},
+		Header: "X-Signature", TimeHeader: "X-Time", Tolerance: &metav1.Duration{Duration: time.Minute},
 	}}
 	const secret, body = "s3cret", `{"a":1}`
 	stamp := func(d time.Duration) string { return strconv.FormatInt(now.Add(d).Unix(), 10) }
@@ -88,7 +88,7 @@ func TestVerify(t *testing.T) {
 
 func TestProofTellsSendingsApart(t *testing.T) {
 	at := func(stamp string) string {
-		v, err := NewVerifier(v1alpha1.WebhookAuthentication{HMAC: &v1alpha1.HMACAuthentication{Header: "S", TimestampHeader: "T"}}, []byte("k"),
+		v, err := NewVerifier(v1alpha1.WebhookAuthentication{HMAC: &v1alpha1.HMACAuthentication{Header: "S", TimeHeader: "T"}}, []byte("k"),
 			func(name string) string {
 				return map[string]string{"T": stamp, "S": strings.ToUpper(sign("k", stamp+".x"))}[name]
 			})

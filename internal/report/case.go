@@ -12,6 +12,7 @@ import (
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 )
@@ -178,7 +179,7 @@ func raw(in *apiextensionsv1.JSON) json.RawMessage {
 func factors(c *v1alpha1.Case) []Factor {
 	out := make([]Factor, len(c.Status.SeverityTrace))
 	for i, f := range c.Status.SeverityTrace {
-		out[i] = Factor{Factor: f.Factor, Adjust: f.Adjust, Severity: string(f.Severity), Because: f.Because}
+		out[i] = Factor{Factor: f.Factor, Adjust: ptr.Deref(f.Adjust, 0), Severity: string(f.Severity), Because: f.Because}
 	}
 	return out
 }

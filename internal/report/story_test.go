@@ -12,6 +12,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/evidence"
@@ -153,7 +154,7 @@ func openCase(t *testing.T) v1alpha1.Case {
 			}
 			s.SeverityTrace = []v1alpha1.SeverityTraceEntry{
 				{Factor: "base", Severity: v1alpha1.SeverityHigh, Because: "signal falco-5h2k9"},
-				{Factor: "1", Adjust: 1, Severity: v1alpha1.SeverityCritical, Because: "the workload is labelled criticality=high"},
+				{Factor: "1", Adjust: ptr.To(int32(1)), Severity: v1alpha1.SeverityCritical, Because: "the workload is labelled criticality=high"},
 			}
 			s.Playbooks = []v1alpha1.StartedPlaybook{{Name: "isolate-pod", Run: "rt-0q9wd-isolate-pod"}}
 		}},

@@ -63,7 +63,7 @@ func (s *stage) prepare(ctx context.Context) error {
 	if err := os.RemoveAll(s.dir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(s.dir, 0o755); err != nil { //nolint:gosec // for the reader of the demo to look at
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
 	var err error
@@ -96,7 +96,7 @@ func (s *stage) addTenant(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.keyFile(), []byte(verifier+"\n"), 0o644); err != nil { //nolint:gosec // a public key
+	if err := os.WriteFile(s.keyFile(), []byte(verifier+"\n"), 0o644); err != nil {
 		return err
 	}
 	secret := make([]byte, 24)
@@ -175,7 +175,7 @@ func (s *stage) startOperator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.operator = exec.Command(filepath.Join(s.root, "bin", "casebook"), "--kubeconfig", kubeconfig, //nolint:gosec // our own binary
+	s.operator = exec.Command(filepath.Join(s.root, "bin", "casebook"), "--kubeconfig", kubeconfig,
 		"--stream-dir", filepath.Join(s.dir, "stream"), "--gateway-address", address)
 	s.operator.Stdout, s.operator.Stderr = log, log
 	return s.operator.Start()
@@ -203,7 +203,7 @@ func (s *stage) awaitReady(ctx context.Context) error {
 				return false, unready
 			}
 		}
-		answer, err := http.Get(s.gateway + "/readyz") //nolint:gosec,noctx // our own gateway
+		answer, err := http.Get(s.gateway + "/readyz")
 		if err != nil {
 			return false, err.Error()
 		}
@@ -251,7 +251,7 @@ func await(ctx context.Context, what string, holds func() (ok bool, seen string)
 // kubectl runs kubectl as one of the users, with the plugin on its path.
 func (s *stage) kubectl(ctx context.Context, user string, args ...string) (string, error) {
 	bin := filepath.Join(s.root, "bin")
-	command := exec.CommandContext(ctx, filepath.Join(bin, "assets", "kubectl"), args...) //nolint:gosec // our own binary
+	command := exec.CommandContext(ctx, filepath.Join(bin, "assets", "kubectl"), args...)
 	command.Env = append(os.Environ(), "KUBECONFIG="+s.users[user], "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "COLUMNS=100")
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out

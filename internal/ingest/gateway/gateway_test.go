@@ -68,7 +68,7 @@ func bearer(webhook v1alpha1.WebhookSource) v1alpha1.WebhookSource {
 
 func signed(webhook v1alpha1.WebhookSource, timestamp string) v1alpha1.WebhookSource {
 	webhook.Authentication.HMAC = &v1alpha1.HMACAuthentication{
-		SecretRef: v1alpha1.SecretKeyRef{Name: "hook", Key: "key"}, Header: "X-Signature", TimestampHeader: timestamp,
+		SecretRef: v1alpha1.SecretKeyRef{Name: "hook", Key: "key"}, Header: "X-Signature", TimeHeader: timestamp,
 	}
 	return webhook
 }
