@@ -59,7 +59,8 @@ type MappingSpec struct {
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	Items string `json:"items,omitempty"`
-	// finding is a condition over item: whether it is a finding at all. Every item if left out.
+	// finding is a condition over item: whether it is a finding at all, or a text that says why it is not one. Every
+	// item if left out.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
