@@ -162,7 +162,7 @@ func (d *decision) void(verdict string, made *v1alpha1.Decision) error {
 		}
 	}
 	failure := refusedf("cannot %s %s: the decision is void (%s): %s", verdict, d.subject, made.Status.Reason, made.Status.Message)
-	if d.who != "" && made.Status.Reason == v1alpha1.NotEntitledReason {
+	if d.who != "" && made.Status.Reason == v1alpha1.NotEntitledReason && !strings.Contains(made.Status.Message, "who may answer") {
 		_ = failure.so("Who may answer: %s.", d.who)
 	}
 	return failure

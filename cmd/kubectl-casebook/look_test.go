@@ -19,7 +19,7 @@ func TestLook(t *testing.T) {
 		args []string
 		want []string
 	}{
-		"the queue of an analyst":   {[]string{"queue"}, []string{"rt-1", "soc-leads: Keep", "0 of 1 open case ask you."}},
+		"the queue of an analyst":   {[]string{"queue"}, []string{"rt-1", "soc-leads: Keep", "0 of 1 open case asks you."}},
 		"another queue":             {[]string{"queue", "other"}, []string{"No cases."}},
 		"the queue in JSON":         {[]string{"queue", "-o", "json"}, []string{`"handle": "rt-1/keep"`, `\u001b[2J`, `\u202e`}},
 		"the page":                  {[]string{"case", "rt-1"}, []string{`\x1b[2J\x1b[31mweb \u202egnp.exe\u202c`, "no owner", "rollback rt-1/isolate"}},

@@ -288,10 +288,12 @@ func flatten(path string, value any, parts *[]string) {
 			flatten(fmt.Sprintf("%s[%d]", path, i), item, parts)
 		}
 	default:
-		if path == "" {
+		switch {
+		case v == "" || path == "found" || strings.Contains(path, "kubernetes.io/"): // nothing to read
+		case path == "":
 			*parts = append(*parts, fmt.Sprint(v))
-			return
+		default:
+			*parts = append(*parts, fmt.Sprintf("%s=%v", path, v))
 		}
-		*parts = append(*parts, fmt.Sprintf("%s=%v", path, v))
 	}
 }

@@ -182,3 +182,16 @@ func TestColorsChangeNoText(t *testing.T) {
 		t.Errorf("with colours the text differs (-plain +coloured):\n%s", diff)
 	}
 }
+
+func TestLongExpressionsAreShownInFullOnlyWhenAsked(t *testing.T) {
+	r := story(t)
+	r.Signals[0].Spec.Explanation[1].Expression = "[" + strings.Repeat("pod('shop',\n    'web'), ", 20) + "last]"
+	why := NewWhy(r)
+	if text := why.Text(screen(t)); strings.Contains(text, "last]") || strings.Contains(text, `\n`) || !strings.Contains(text, "…") {
+		t.Errorf("the whole explanation does not shorten the expression:\n%s", text)
+	}
+	one, _ := why.Only("assets")
+	if text := one.Text(screen(t)); !strings.Contains(text, "last]") {
+		t.Errorf("the explanation of the one field shortens the expression:\n%s", text)
+	}
+}

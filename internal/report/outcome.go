@@ -4,6 +4,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -63,14 +64,7 @@ func (o Outcome) Text(s Screen) string {
 		p.tell(p.paint(bad, "Void") + ", " + Escape(o.Reason) + ": " + Prose(o.Message))
 		return p.String()
 	}
-	head := done[v1alpha1.Verdict(o.Verdict)]
-	if head == "" {
-		head = o.Verdict + " counts."
-	}
-	if o.Message != "" {
-		head += " " + Prose(o.Message)
-	}
-	p.tell(head)
+	p.tell(cmp.Or(done[v1alpha1.Verdict(o.Verdict)], Escape(o.Verdict)+" counts."))
 	if o.Action != nil {
 		o.action(p, *o.Action)
 	}

@@ -182,7 +182,7 @@ func asksCell(questions []Question) cell {
 
 func (q Queue) summary() string {
 	verb := "ask"
-	if q.Yours == 1 {
+	if q.Yours == 1 || q.Open == 1 {
 		verb = "asks"
 	}
 	text := fmt.Sprintf("%d of %s %s you.", q.Yours, count(int64(q.Open), "open case", "open cases"), verb)

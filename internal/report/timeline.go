@@ -18,6 +18,8 @@ type Timeline struct {
 	Rows []TimelineEntry `json:"entries"`
 	// Gaps names the records whose older entries have left the API; they are in the evidence log.
 	Gaps []string `json:"gaps,omitempty"`
+
+	playbooks map[string]string // by revision
 }
 
 // TimelineEntry is one thing that happened.
@@ -41,7 +43,10 @@ var order = map[string]int{"signal": 0, "case": 1, "run": 2, "action": 3, "decis
 
 // NewTimeline makes the timeline of a case.
 func NewTimeline(r *Records) Timeline {
-	t := Timeline{Case: r.Case.Name}
+	t := Timeline{Case: r.Case.Name, playbooks: map[string]string{}}
+	for _, run := range r.Runs {
+		t.playbooks[run.Spec.Revision] = run.Spec.PlaybookRef.Name
+	}
 	for i := range r.Signals {
 		t.addSignal(&r.Signals[i])
 	}
@@ -86,14 +91,23 @@ func (t *Timeline) add(r record, kind, created string, entries []change, creator
 			text = created + "; " + text
 		}
 		actor := actorOf(e.entry.Actor)
-		by := actor.text()
-		if actor.Type == string(v1alpha1.ActorAutomation) && actor.Playbook == "" && automation != "" {
-			by = automation
-		}
+		by := t.by(actor, automation)
 		t.Rows = append(t.Rows, TimelineEntry{
 			Time: e.entry.Time.UTC(), Kind: kind, Record: r.GetName(), Sequence: e.entry.Sequence, Reason: e.entry.Reason,
 			Text: text, Actor: actor, By: by, Voice: voice(kind, text),
 		})
+	}
+}
+
+// by names an actor. automation is how one without a playbook is called, if it has another name than its own.
+func (t *Timeline) by(a Actor, automation string) string {
+	switch {
+	case t.playbooks[a.Playbook] != "":
+		return "playbook " + t.playbooks[a.Playbook]
+	case a.Type == string(v1alpha1.ActorAutomation) && a.Playbook == "" && automation != "":
+		return automation
+	default:
+		return a.text()
 	}
 }
 
@@ -123,8 +137,7 @@ func (t *Timeline) addAction(action *v1alpha1.Action) {
 			entries[i].text = action.Spec.Operation + ": " + entries[i].text
 		}
 	}
-	by := requester.text()
-	t.add(action, "action", created, entries, requester, by)
+	t.add(action, "action", created, entries, requester, t.by(requester, ""))
 }
 
 // addDecision shows a decision by its person; what became of it stands in the same row, or beneath.

@@ -24,6 +24,8 @@ type Why struct {
 	// Verdicts are what guardrails said of actions, Judgements what people decided.
 	Verdicts   []Judged    `json:"verdicts,omitempty"`
 	Judgements []Judgement `json:"judgements,omitempty"`
+
+	topic string // what Only was asked for
 }
 
 // Grouping is why one signal belongs to its case.
@@ -144,7 +146,7 @@ func (w Why) Only(topic string) (Why, bool) {
 		return w, false
 	}
 	handle := w.Case + "/" + topic
-	out := Why{Case: w.Case, Severity: w.Severity}
+	out := Why{Case: w.Case, Severity: w.Severity, topic: topic}
 	if topic == "severity" {
 		out.Trace = w.Trace
 	}
@@ -163,7 +165,11 @@ func (w Why) Text(s Screen) string {
 	if len(w.Trace) > 0 {
 		p.title("SEVERITY", w.Severity)
 		for _, f := range w.Trace {
-			p.why(fmt.Sprintf("%+d", f.Adjust), pad(f.Severity, 14)+Prose(f.Because)+" ("+Escape(f.Factor)+")")
+			because := Prose(f.Because)
+			if f.Factor != "base" {
+				because += " (factor " + Escape(f.Factor) + ")"
+			}
+			p.why(fmt.Sprintf("%+d", f.Adjust), pad(f.Severity, 14)+because)
 		}
 	}
 	if len(w.Grouping) > 0 {
@@ -205,6 +211,9 @@ func (p *page) why(lead, text string) {
 	}
 }
 
+// briefly is how much of an expression is shown unless its field was asked for.
+const briefly = 140
+
 func (w Why) fields(p *page) {
 	signal := ""
 	for _, f := range w.Fields {
@@ -216,9 +225,13 @@ func (w Why) fields(p *page) {
 			p.why("", Escape(f.Field)+": the payload has none")
 			continue
 		}
+		expression := strings.Join(strings.Fields(f.Expression), " ") // a Mapping may break its lines
+		if w.topic == "" {
+			expression = cut(expression, briefly)
+		}
 		p.why("", Escape(f.Field)+" = "+Prose(f.Value))
-		if f.Expression != "" {
-			p.why("", "    by "+Escape(f.Expression))
+		if expression != "" {
+			p.why("", "    by "+Escape(expression))
 		}
 		if f.Path != "" {
 			p.why("", "    from "+Escape(f.Path))
