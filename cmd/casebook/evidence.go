@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,21 +32,24 @@ func openLog(ctx context.Context, of *v1alpha1.EvidenceLog, signingKey string) (
 	if err != nil {
 		return nil, err
 	}
+	verifier, err := evidence.VerifierKey(signingKey)
+	if err != nil {
+		return nil, err
+	}
 	options := store.Options{Bucket: bucket, Signer: signer, Origin: of.Spec.Origin, Clock: time.Now, Salt: salt}
 	if of.Status.Checkpoint != "" {
-		verifier, err := evidence.VerifierKey(signingKey)
-		if err != nil {
-			return nil, err
-		}
 		if options.AtLeast, err = evidence.VerifyCheckpoint([]byte(of.Status.Checkpoint), verifier); err != nil {
 			return nil, fault.Terminalf(v1alpha1.BucketForkedReason, "the checkpoint in status was not signed by this key: %w", err)
 		}
 	}
 	log, err := store.Open(ctx, options)
+	if errors.Is(err, store.ErrForked) {
+		return nil, fault.Terminalf(v1alpha1.BucketForkedReason, "nothing more is sealed until a person finds out what happened to the bucket: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return sealedLog{log}, nil
+	return sealedLog{log, verifier}, nil
 }
 
 func openBucket(spec v1alpha1.BucketSpec) (blob.Bucket, error) {
@@ -62,7 +66,13 @@ func salt() []byte {
 }
 
 // sealedLog is a store.Log as the controllers see it.
-type sealedLog struct{ *store.Log }
+type sealedLog struct {
+	*store.Log
+	verifier string
+}
+
+// VerifierKey is the log's public key.
+func (l sealedLog) VerifierKey() string { return l.verifier }
 
 // Append seals drafts.
 func (l sealedLog) Append(ctx context.Context, drafts []evidence.Draft) error {

@@ -5,6 +5,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/controller/loop"
 	"github.com/casebook-dev/casebook/internal/evidence"
+	"github.com/casebook-dev/casebook/internal/fault"
 )
 
 const (
@@ -39,6 +41,7 @@ type evidenceLogKind struct {
 }
 
 type sealed struct {
+	key        string // public
 	checkpoint string
 	size       int64
 	next       time.Duration
@@ -48,10 +51,13 @@ type sealed struct {
 // Observe seals what there is to seal. It is reading as far as the cluster is concerned: no record is written.
 func (k *evidenceLogKind) Observe(ctx context.Context, of *v1alpha1.EvidenceLog) (sealed, error) {
 	log, err := k.sealer.logFor(ctx, of)
-	if err != nil {
+	if _, terminal := errors.AsType[*fault.Terminal](err); terminal {
 		return sealed{}, err
 	}
-	var out sealed
+	if err != nil {
+		return sealed{fault: err}, nil
+	}
+	out := sealed{key: log.VerifierKey()}
 	if out.next, err = k.sealer.drain(ctx, of, log); err != nil {
 		k.sealer.reopen(of)
 		out.fault = err
@@ -74,6 +80,7 @@ func (k *evidenceLogKind) Decide(_ context.Context, of *v1alpha1.EvidenceLog, w 
 		}
 		return plan
 	}
+	of.Status.VerifierKey = w.key
 	if of.Status.Size != nil && *of.Status.Size == w.size || w.checkpoint == "" {
 		return plan
 	}

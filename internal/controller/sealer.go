@@ -38,6 +38,8 @@ type Log interface {
 	Payload(ctx context.Context, payload []byte, digest string) error
 	// Checkpoint is the newest signed checkpoint, and the tree size it is of.
 	Checkpoint() (signed string, size int64)
+	// VerifierKey is the public key that verifies the checkpoints.
+	VerifierKey() string
 }
 
 // OpenLog opens the log of an EvidenceLog with its signing key. The last checkpoint kept in its status must be

@@ -21,6 +21,8 @@ var errJournalFull = errors.New("the evidence log must drain it first: see kubec
 const (
 	// maxEntries is the schema's bound of a journal.
 	maxEntries = 200
+	// configEntries is how many entries the journal of a configuration object keeps.
+	configEntries = 20
 	// maxBytes is half the size of the smallest object that carries a long journal.
 	maxBytes = 32 << 10
 )
@@ -40,9 +42,13 @@ func journalBytes(journal []v1alpha1.JournalEntry) (size int) {
 }
 
 // trim drops entries that the evidence log has sealed, once the journal has passed half its bound. The newest stays, so
-// that the next sequence is known.
+// that the next sequence is known. The journal of a configuration object is not sealed: it keeps what is newest.
 func (l *Loop[T, W, C]) trim(ctx context.Context, obj T) {
 	head := obj.Head()
+	if !l.Record {
+		head.Journal = head.Journal[max(0, len(head.Journal)-configEntries):]
+		return
+	}
 	if l.Heads == nil || len(head.Journal) < maxEntries/2 && journalBytes(head.Journal) < maxBytes/2 {
 		return
 	}
