@@ -18,15 +18,6 @@ const (
 	CompleteCondition = "Complete"
 	// ExecutedCondition is the milestone of an Action: its outcome is known.
 	ExecutedCondition = "Executed"
-
-	// CompiledCondition says whether every expression of a configuration object compiles.
-	CompiledCondition = "Compiled"
-	// AnchoredCondition of an EvidenceLog: the newest checkpoint is signed and stored.
-	AnchoredCondition = "Anchored"
-	// UnexplainedCondition of an EvidenceLog, only while True: a status differs from what its entries say.
-	UnexplainedCondition = "Unexplained"
-	// ForkedCondition of an EvidenceLog, only while True: the bucket holds an older or another log than was signed.
-	ForkedCondition = "Forked"
 )
 
 // Reasons of every kind.
@@ -117,7 +108,7 @@ const (
 	SubjectMissingReason = "SubjectMissing"
 )
 
-// Reasons of Anchored, on an EvidenceLog.
+// Reasons of Ready, on an EvidenceLog.
 const (
 	// CheckpointStoredReason: the newest checkpoint is in the bucket.
 	CheckpointStoredReason = "CheckpointStored"

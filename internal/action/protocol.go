@@ -201,11 +201,10 @@ func permit(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, no
 	}
 	ask(spec, status, p, now)
 	status.Approvals = p.Approvals
-	if p.Approved {
-		status.Question = nil
-		return Step{}, false
-	}
 	due := status.Question.DueTime.Time
+	if p.Approved && (now.Before(due) || len(status.Attempts) > 0) {
+		return Step{}, false // the question stays: an approval may be used while it stood, or once it was used
+	}
 	if !now.Before(due) {
 		return end(status, v1alpha1.ActionExpired, v1alpha1.ApprovalExpiredReason, "nobody entitled answered in time", now), true
 	}

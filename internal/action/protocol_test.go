@@ -127,6 +127,15 @@ func TestNext(t *testing.T) {
 			},
 			want: want{State: v1alpha1.ActionExpired, Reason: v1alpha1.ApprovalExpiredReason},
 		},
+		"an approval that was not used in time is worth nothing": {
+			status: v1alpha1.ActionStatus{State: v1alpha1.ActionReady},
+			world: func(w *World, s v1alpha1.ActionSpec) {
+				w.Permission = asked(s.PlanDigest)
+				w.Permission.Question.DueTime = metav1.NewMicroTime(now)
+				w.Permission.Approved, w.Permission.Approvals = true, []v1alpha1.Approval{{Actor: v1alpha1.Actor{Username: "mia"}}}
+			},
+			want: want{State: v1alpha1.ActionExpired, Reason: v1alpha1.ApprovalExpiredReason},
+		},
 		"what is so already is not needed": {
 			world: func(w *World, _ v1alpha1.ActionSpec) { w.Before.Desired = true },
 			want:  want{State: v1alpha1.ActionNotNeeded, Reason: v1alpha1.AlreadySoReason},

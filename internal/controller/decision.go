@@ -10,6 +10,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -128,7 +129,25 @@ func (k *decisionKind) closing(ctx context.Context, d *v1alpha1.Decision, w *dec
 		return nil
 	}
 	if questions := w.Case.Status.Questions; len(questions) > 0 {
-		w.CloseError = fmt.Errorf("%s/%s is still open: answer it first, so that nothing is left half done", w.Case.Name, questions[0].Handle)
+		w.CloseError = fmt.Errorf("could not close the case: %s/%s is still open; answer it first, so that nothing is left half done",
+			w.Case.Name, questions[0].Handle)
+		return nil
+	}
+	return k.going(ctx, d, w)
+}
+
+// going refuses to close a case while a run of it can still act.
+func (k *decisionKind) going(ctx context.Context, d *v1alpha1.Decision, w *decisionWorld) error {
+	var runs v1alpha1.PlaybookRunList
+	of := []client.ListOption{client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.CaseLabel: d.Spec.CaseRef.Name}}
+	if err := k.direct.List(ctx, &runs, of...); err != nil {
+		return fmt.Errorf("list the runs of case %s: %w", d.Spec.CaseRef.Name, err)
+	}
+	for _, run := range runs.Items {
+		stalled := meta.IsStatusConditionTrue(run.Status.Conditions, v1alpha1.StalledCondition)
+		if run.Spec.CaseRef.UID == d.Spec.CaseRef.UID && !run.Status.State.Ended() && !stalled {
+			w.CloseError = fmt.Errorf("could not close the case: playbook %s is at step %s; wait for it to end", run.Spec.PlaybookRef.Name, run.Status.Step)
+		}
 	}
 	return nil
 }
