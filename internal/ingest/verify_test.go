@@ -97,7 +97,7 @@ func TestProofTellsSendingsApart(t *testing.T) {
 		}
 		return v.Proof()
 	}
-	if at("1") == "" || at("1") != at("1") || at("1") == at("2") {
-		t.Errorf("proofs are %q, %q, %q: want one for each signed time", at("1"), at("1"), at("2"))
+	if first, again, other := at("1"), at("1"), at("2"); first == "" || first != again || first == other {
+		t.Errorf("proofs are %q, %q, %q: want one for each signed time", first, again, other)
 	}
 }

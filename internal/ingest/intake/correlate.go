@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -96,14 +95,8 @@ func (i *Intake) compose(ctx context.Context, d ingest.Delivery, read reading, k
 func (i *Intake) ensureCase(ctx context.Context, d ingest.Delivery, t *casefile.Type, signal string, finding v1alpha1.NormalizedSignal) (*v1alpha1.Case, string, error) {
 	correlation, by := t.Key(finding, d.Source)
 	joined := fmt.Sprintf("the open %s case with %s took it, within %s of its last signal", t.Name, by, t.Spec.Correlate.Within.Duration)
-	takes := func(c *v1alpha1.Case) bool {
-		// A case that this very signal opened takes it however late the second attempt is.
-		received := d.Received
-		if c.Spec.SignalRef.Name == signal {
-			received = time.Time{}
-		}
-		return casefile.Takes(c, t, correlation, received)
-	}
+	// A case that an earlier attempt at this payload opened takes it: it was received before that.
+	takes := func(c *v1alpha1.Case) bool { return casefile.Takes(c, t, correlation, d.Received) }
 	if c, err := i.openCase(ctx, d.Namespace, correlation, takes); err != nil || c != nil {
 		return c, joined, err
 	}

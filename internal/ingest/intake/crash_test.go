@@ -23,36 +23,44 @@ import (
 
 var errCut = errors.New("the process is dead")
 
-// wire counts the calls of one intake to the world and cuts it at one of them:
-// from then on nothing gets through, as if the process had been killed.
+// wire counts the calls of one intake to the world. At one of them it cuts the
+// intake off, as if the process had been killed: from then on nothing gets
+// through. Or it fails that call alone.
 type wire struct {
-	mu     sync.Mutex
-	calls  int
-	cut    int  // the call at which the process dies; never if zero
-	after  bool // the call at which it dies is still carried out
-	isCut  bool
-	onceOf int // instead of dying: this call alone is refused, if not zero
+	mu    sync.Mutex
+	calls int
+	at    int // the call it is about; none if zero
+	how   failure
+	isCut bool
 }
 
-// pass decides on one call: whether it is carried out, and whether its answer arrives.
+type failure string
+
+const (
+	killed  failure = "killed before"
+	refused failure = "refused"
+	lost    failure = "carried out, and the answer lost"
+)
+
+// pass decides whether a call is carried out, and whether its answer arrives.
 func (w *wire) pass(call func() error) error {
 	w.mu.Lock()
 	w.calls++
-	at, dead := w.calls, w.isCut
-	if at == w.cut {
-		w.isCut = true
-	}
+	now := w.calls == w.at
+	w.isCut = w.isCut || now && w.how == killed
+	dead := w.isCut
 	w.mu.Unlock()
 	switch {
-	case dead, at == w.cut && !w.after:
+	case dead:
 		return errCut
-	case at == w.onceOf:
+	case now && w.how == refused:
 		return apierrors.NewInternalError(errors.New("etcd is electing a leader"))
 	}
-	if err := call(); err != nil || at != w.cut {
-		return err
+	err := call()
+	if now && w.how == lost {
+		return apierrors.NewTimeoutError("the request timed out", 0)
 	}
-	return errCut
+	return err
 }
 
 func (w *wire) count() int {
@@ -181,28 +189,40 @@ func TestCrash(t *testing.T) {
 	smooth.storm()
 	counting := &wire{}
 	stop := smooth.start(smooth.cutOptions(counting))
-	smooth.await("rest", func() bool { n, err := smooth.stream.Waiting(t.Context()); smooth.must(err); return n == 0 })
+	smooth.await("rest", func() bool { return smooth.waiting() == 0 })
 	stop()
 	if diff := gocmp.Diff(want, smooth.outcome()); diff != "" {
 		t.Fatalf("without a crash already:\n%s", diff)
 	}
 	for at := 1; at <= counting.count(); at++ {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("at call %d carried out %v", at, after), func(t *testing.T) {
+		t.Run(fmt.Sprintf("before call %d", at), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.storm()
+			cut := &wire{at: at, how: killed}
+			stop := w.start(w.cutOptions(cut))
+			w.await("the crash", func() bool { return cut.dead() || w.waiting() == 0 })
+			stop()
+			w.must(w.stream.Close()) // the stream dies with the process
+			w.openStream()
+			w.rest()
+			if diff := gocmp.Diff(want, w.outcome()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestACallThatFailsIsMadeAgain(t *testing.T) {
+	for _, how := range []failure{refused, lost} {
+		for at := 1; at <= 30; at += 2 {
+			t.Run(fmt.Sprintf("call %d %s", at, how), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
 				w.storm()
-				cut := &wire{cut: at, after: after}
-				stop := w.start(w.cutOptions(cut))
-				w.await("the crash", func() bool {
-					n, err := w.stream.Waiting(t.Context())
-					w.must(err)
-					return cut.dead() || n == 0
-				})
+				stop := w.start(w.cutOptions(&wire{at: at, how: how}))
+				w.await("rest", func() bool { return w.waiting() == 0 })
 				stop()
-				w.must(w.stream.Close()) // the stream dies with the process
-				w.openStream()
-				w.rest()
 				if diff := gocmp.Diff(want, w.outcome()); diff != "" {
 					t.Error(diff)
 				}
@@ -211,38 +231,22 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-func TestARefusedCallIsTriedAgainInOrder(t *testing.T) {
-	for at := 1; at <= 24; at++ {
-		t.Run(fmt.Sprintf("call %d", at), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			w.storm()
-			stop := w.start(w.cutOptions(&wire{onceOf: at}))
-			w.await("rest", func() bool { n, err := w.stream.Waiting(t.Context()); w.must(err); return n == 0 })
-			stop()
-			if diff := gocmp.Diff(want, w.outcome()); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
-func TestConflictsCountNothingTwice(t *testing.T) {
+func TestALostAnswerCountsNothingTwice(t *testing.T) {
 	w := newWorld(t)
 	w.storm()
 	var once sync.Once
 	options := w.options(api)
 	record := options.Record
 	options.Record = func(ctx context.Context, before, after *v1alpha1.Signal, reason string) error {
-		lost := false
-		once.Do(func() { lost = true })
-		if err := record(ctx, before, after, reason); err != nil || !lost {
+		mine := false
+		once.Do(func() { mine = true })
+		if err := record(ctx, before, after, reason); err != nil || !mine {
 			return err
 		}
 		return apierrors.NewTimeoutError("the write was done, its answer was lost", 0)
 	}
 	stop := w.start(options)
-	w.await("rest", func() bool { n, err := w.stream.Waiting(t.Context()); w.must(err); return n == 0 })
+	w.await("rest", func() bool { return w.waiting() == 0 })
 	stop()
 	if diff := gocmp.Diff(want, w.outcome()); diff != "" {
 		t.Error(diff)

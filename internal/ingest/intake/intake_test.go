@@ -245,7 +245,7 @@ func TestPoisonIsSetAsideAndItsSourceGoesOn(t *testing.T) {
 	w.publish("falco", event("Good", "Critical", "web-3"), at)
 	stop := w.start(w.options(c))
 	defer stop()
-	w.await("the end", func() bool { n, err := w.stream.Waiting(t.Context()); w.must(err); return n == 0 })
+	w.await("the end", func() bool { return w.waiting() == 0 })
 	letters := w.dead()
 	if len(letters) != 2 || !strings.Contains(letters[0].Reason, "panicked: index out of range") || !strings.Contains(letters[1].Reason, "never") {
 		t.Fatalf("the dead letters are %+v", letters)
@@ -281,7 +281,7 @@ func TestTheArchiveIsTriedUntilItTakes(t *testing.T) {
 	}
 	stop := w.start(options)
 	defer stop()
-	w.await("an empty stream", func() bool { n, err := w.stream.Waiting(t.Context()); w.must(err); return n == 0 })
+	w.await("an empty stream", func() bool { return w.waiting() == 0 })
 	if len(w.archived) != 1 || len(w.dead()) != 0 {
 		t.Errorf("%d payloads are archived, %d set aside", len(w.archived), len(w.dead()))
 	}

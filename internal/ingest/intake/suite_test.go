@@ -215,11 +215,15 @@ func (w *world) rest() {
 	w.t.Helper()
 	stop := w.start(w.options(api))
 	defer stop()
-	w.await("an empty stream", func() bool {
-		waiting, err := w.stream.Waiting(w.t.Context())
-		w.must(err)
-		return waiting == 0
-	})
+	w.await("an empty stream", func() bool { return w.waiting() == 0 })
+}
+
+// waiting is how many payloads are not dealt with.
+func (w *world) waiting() uint64 {
+	w.t.Helper()
+	waiting, err := w.stream.Waiting(w.t.Context())
+	w.must(err)
+	return waiting
 }
 
 func (w *world) await(what string, holds func() bool) {

@@ -40,6 +40,17 @@ func TestADamagedStoreRecoversOrSaysSo(t *testing.T) {
 				edit(t, file, func(b []byte) []byte { return bytes.Repeat([]byte{0xab}, len(b)) })
 			}
 		}},
+		"a flipped bit in a kept payload is told": {damage: editBlock(func(b []byte) []byte {
+			b[len(b)/2] ^= 1
+			return b
+		}), says: "is damaged"},
+		"a damaged length within is told": {damage: editBlock(func(b []byte) []byte {
+			b[3] ^= 0x7f
+			return b
+		}), says: "is damaged"},
+		"lost bytes within are told": {damage: editBlock(func(b []byte) []byte {
+			return append(b[:len(b)/3], b[len(b)/2:]...)
+		}), says: "is damaged"},
 		"a stream whose description is gone is not begun anew": {damage: func(t *testing.T, dir string) {
 			t.Helper()
 			edit(t, filepath.Join(dir, "jetstream", "$G", "streams", Name, "meta.inf"), func([]byte) []byte { return []byte("{") })
@@ -55,7 +66,11 @@ func TestADamagedStoreRecoversOrSaysSo(t *testing.T) {
 				t.Fatal(err)
 			}
 			tt.damage(t, dir)
+			blocks := content(t, dir)
 			s, err := Open(t.Context(), Options{Dir: dir})
+			if tt.says != "" && !bytes.Equal(blocks, content(t, dir)) {
+				t.Error("what is damaged was changed")
+			}
 			if tt.says != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "move it aside") {
 					t.Fatalf("Open answered %v, want an error that says %q", err, tt.says)
@@ -74,6 +89,59 @@ func TestADamagedStoreRecoversOrSaysSo(t *testing.T) {
 			}
 			publish(t, s, payload(10))
 		})
+	}
+}
+
+func content(t *testing.T, dir string) []byte {
+	t.Helper()
+	var all []byte
+	for _, path := range files(t, dir, ".blk") {
+		block, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, block...)
+	}
+	return all
+}
+
+// What the server writes in all its ways must be read as whole: else a store that
+// is sound could not be opened.
+func TestASoundStoreOpensWhateverWasDoneToIt(t *testing.T) {
+	dir := t.TempDir()
+	for round := range 3 {
+		s := open(t, Options{Dir: dir})
+		for n := range 40 {
+			publish(t, s, payload(n))
+			publish(t, s, ingest.Seal("soc", "okta", received, "", "", bytes.Repeat([]byte("x"), 600<<10)))
+		}
+		for _, consumer := range []ingest.Consumer{ingest.Intake, ingest.Archive} {
+			d := subscribe(t, s, consumer)
+			for n := range 60 {
+				got := next(t, d)
+				if n%7 == 0 && consumer == ingest.Intake { // leaves holes
+					if err := s.SetAside(t.Context(), got, "odd"); err != nil {
+						t.Fatal(err)
+					}
+				} else if n%5 != round {
+					ack(t, got)
+				}
+			}
+			d.Stop()
+		}
+		for letter, err := range s.DeadLetters(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if letter.Sequence%2 == 0 {
+				if err := s.Remove(t.Context(), letter.Sequence); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -34,6 +34,11 @@ func startEmbedded(options Options) (*embedded, error) {
 		return nil, err
 	}
 	e := &embedded{lock: lock, before: storedStreams(options.Dir)}
+	for stream := range e.before {
+		if err := inspect(options.Dir, stream); err != nil {
+			return nil, errors.Join(err, lock.Close())
+		}
+	}
 	e.server, err = server.NewServer(&server.Options{
 		ServerName: "casebook", DontListen: true, NoSigs: true,
 		JetStream: true, StoreDir: options.Dir, SyncAlways: true, DisableJetStreamBanner: true,
@@ -59,7 +64,7 @@ func startEmbedded(options Options) (*embedded, error) {
 // servers on one directory would destroy it.
 func lockDir(dir string) (*os.File, error) {
 	path := filepath.Join(dir, "casebook.lock")
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the directory
 	if err != nil {
 		return nil, fmt.Errorf("could not lock the stream's storage: %w", err)
 	}
@@ -128,9 +133,20 @@ type serverLog struct {
 	log logr.Logger
 }
 
+// Noticef tells what is worth knowing when one looks for it.
 func (l serverLog) Noticef(format string, v ...any) { l.log.V(1).Info(fmt.Sprintf(format, v...)) }
-func (l serverLog) Warnf(format string, v ...any)   { l.log.Info(fmt.Sprintf(format, v...)) }
-func (l serverLog) Errorf(format string, v ...any)  { l.log.Error(fmt.Errorf(format, v...), "stream") }
-func (l serverLog) Fatalf(format string, v ...any)  { l.log.Error(fmt.Errorf(format, v...), "stream") }
-func (l serverLog) Debugf(string, ...any)           {}
-func (l serverLog) Tracef(string, ...any)           {}
+
+// Warnf tells what an operator should know.
+func (l serverLog) Warnf(format string, v ...any) { l.log.Info(fmt.Sprintf(format, v...)) }
+
+// Errorf tells what went wrong.
+func (l serverLog) Errorf(format string, v ...any) { l.log.Error(fmt.Errorf(format, v...), "stream") }
+
+// Fatalf tells what went wrong; it does not end the process.
+func (l serverLog) Fatalf(format string, v ...any) { l.log.Error(fmt.Errorf(format, v...), "stream") }
+
+// Debugf tells nothing.
+func (l serverLog) Debugf(string, ...any) {}
+
+// Tracef tells nothing.
+func (l serverLog) Tracef(string, ...any) {}
