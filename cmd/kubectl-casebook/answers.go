@@ -42,6 +42,7 @@ func (a *answer) run(cmd *cobra.Command, arg string) error {
 		return err
 	}
 	a.subject, a.who = of.Name+"/"+q.Handle, report.WhoMayAnswer(q.Question)
+	a.choose(q)
 	if err := a.fits(q); err != nil {
 		return err
 	}
@@ -57,6 +58,18 @@ func (a *answer) run(cmd *cobra.Command, arg string) error {
 		return err
 	}
 	return a.send(ctx, c, of, q, shown.Digest)
+}
+
+// choose lets approve and deny answer a question of two options: approve takes the first, deny the second.
+func (a *answer) choose(q v1alpha1.CaseQuestion) {
+	if q.Kind != v1alpha1.QuestionChoice || len(q.Options) != 2 || a.verdict == v1alpha1.VerdictAnswer {
+		return
+	}
+	a.option = q.Options[0]
+	if a.verdict == v1alpha1.VerdictDeny {
+		a.option = q.Options[1]
+	}
+	a.verdict = v1alpha1.VerdictAnswer
 }
 
 // fits refuses the wrong verb for a kind of question, and an option that is none.

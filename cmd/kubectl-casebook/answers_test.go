@@ -78,7 +78,6 @@ func TestQuestionsAreNamedWhereThereAreSeveral(t *testing.T) {
 	n.mia("approve", "rt-1", "-m", "ok").want(t, exitUsage, "it has 2 open questions, and none is named",
 		`kubectl casebook approve rt-1/isolate -m "…"`, `kubectl casebook answer rt-1/keep release -m "…"`)
 	n.mia("approve", "rt-1/nothing", "-m", "ok").want(t, exitRefused, "Open: rt-1/isolate, rt-1/keep")
-	n.mia("approve", "rt-1/keep", "-m", "ok").want(t, exitUsage, "it is a question with the options keep, release", "kubectl casebook answer rt-1/keep keep|release")
 	n.mia("answer", "rt-1/isolate", "yes").want(t, exitUsage, "it asks for an approval")
 	n.mia("answer", "rt-1/keep", "perhaps").want(t, exitUsage, "Options: keep, release")
 	if made := n.decisions(); len(made) != 0 {
@@ -89,15 +88,32 @@ func TestQuestionsAreNamedWhereThereAreSeveral(t *testing.T) {
 func TestAnswer(t *testing.T) {
 	n := newTenant(t)
 	c := n.openCase("rt-1")
-	n.choosing(c, "keep")
+	asked := n.choosing(c, "keep").Status.Steps[0].Question
 	n.judge(func(d *v1alpha1.Decision) v1alpha1.DecisionStatus {
 		c.Status.Questions = nil
 		n.status(c)
 		return counts(d)
 	})
 	n.mia("answer", "rt-1", "keep", "-m", "until tomorrow").want(t, exitDone, `You answer "keep", as mia (group soc-leads), for case rt-1:`, "Answered.")
-	if got := n.decisions()[0].Spec.Answer; got.Option != "keep" || got.Digest != strings.Repeat("cd", 32) {
+	if got := n.decisions()[0].Spec.Answer; got.Option != "keep" || got.Digest != asked.Digest {
 		t.Errorf("the answer is %+v", got)
+	}
+}
+
+func TestApproveAndDenyChooseBetweenTwoOptions(t *testing.T) {
+	for verb, option := range map[string]string{"approve": "keep", "deny": "release"} {
+		n := newTenant(t)
+		c := n.openCase("rt-1")
+		n.choosing(c, "keep")
+		n.judge(func(d *v1alpha1.Decision) v1alpha1.DecisionStatus {
+			c.Status.Questions = nil
+			n.status(c)
+			return counts(d)
+		})
+		n.mia(verb, "rt-1/keep", "-m", "so be it").want(t, exitDone, `You answer "`+option+`"`, "Answered.")
+		if got := n.decisions()[0].Spec; got.Verdict != v1alpha1.VerdictAnswer || got.Answer.Option != option {
+			t.Errorf("%s decided %+v", verb, got)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,14 +77,14 @@ func completeCases(o *options) completer {
 }
 
 // completeQuestions gives the open questions of a kind, and for a choice its options.
-func completeQuestions(o *options, kind v1alpha1.QuestionKind) completer {
+func completeQuestions(o *options, kinds ...v1alpha1.QuestionKind) completer {
 	return complete(o, func(ctx context.Context, c *cluster, args []string) []string {
 		var out []string
 		for _, of := range c.cases(ctx) {
 			for _, q := range of.Status.Questions {
 				handle := of.Name + "/" + q.Handle
 				switch {
-				case q.Kind != kind:
+				case !slices.Contains(kinds, q.Kind):
 				case len(args) == 0:
 					out = append(out, cobra.CompletionWithDesc(handle, report.Prose(q.Prompt)))
 				case len(args) == 1 && (args[0] == handle || args[0] == of.Name):

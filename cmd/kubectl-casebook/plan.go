@@ -10,6 +10,7 @@ import (
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/action"
+	"github.com/casebook-dev/casebook/internal/playbook"
 	"github.com/casebook-dev/casebook/internal/report"
 )
 
@@ -53,7 +54,8 @@ func planOfAction(of *v1alpha1.Case, q v1alpha1.CaseQuestion, asking *v1alpha1.A
 func planOfChoice(of *v1alpha1.Case, q v1alpha1.CaseQuestion, run *v1alpha1.PlaybookRun) (report.Plan, error) {
 	for _, step := range run.Status.Steps {
 		asked := step.Question
-		if asked == nil || step.State != v1alpha1.StepWaiting || asked.Digest != q.Digest {
+		if asked == nil || step.State != v1alpha1.StepWaiting || asked.Digest != q.Digest ||
+			playbook.QuestionDigest(string(run.UID), step.Name, asked.Prompt, asked.Options) != q.Digest {
 			continue
 		}
 		// What is shown comes from the run, which asks; the case only repeats it.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/action"
+	"github.com/casebook-dev/casebook/internal/playbook"
 )
 
 const podInput = `{"name":"web-6d4f9","namespace":"shop","uid":"4b1f6d0e"}`
@@ -103,8 +104,9 @@ func (n *tenant) choosing(c *v1alpha1.Case, handle string) *v1alpha1.PlaybookRun
 	n.create(r)
 	q := v1alpha1.Question{
 		Kind: v1alpha1.QuestionChoice, Prompt: "Keep pod shop/web-6d4f9 isolated?", Options: []string{"keep", "release"}, Verb: "approve",
-		Groups: []string{"soc-leads"}, Count: 1, Digest: strings.Repeat("cd", 32), AskedTime: metav1.NowMicro(), DueTime: later(),
+		Groups: []string{"soc-leads"}, Count: 1, AskedTime: metav1.NowMicro(), DueTime: later(),
 	}
+	q.Digest = playbook.QuestionDigest(string(r.UID), handle, q.Prompt, q.Options)
 	r.Status = v1alpha1.PlaybookRunStatus{State: v1alpha1.RunWaiting, Step: handle, Steps: []v1alpha1.StepStatus{{
 		Name: handle, State: v1alpha1.StepWaiting, Question: &q, StartTime: metav1.NowMicro(),
 	}}}

@@ -276,12 +276,12 @@ func (n *next) question(s *step, prompt string, at *v1alpha1.StepStatus) *v1alph
 	}
 	return &v1alpha1.Question{
 		Kind: v1alpha1.QuestionChoice, Prompt: prompt, Options: d.Options, Verb: verb, Groups: d.Groups, Count: 1,
-		Digest: digest(n.facts.Run, s.Name, prompt, d.Options), AskedTime: at.StartTime, DueTime: *at.DueTime,
+		Digest: QuestionDigest(n.facts.Run, s.Name, prompt, d.Options), AskedTime: at.StartTime, DueTime: *at.DueTime,
 	}
 }
 
-// digest binds an answer to one question of one run as it was shown.
-func digest(run, step, prompt string, options []string) string {
+// QuestionDigest binds an answer to one question of one run (by uid) as it was shown: SHA-256 in lower-case hex.
+func QuestionDigest(run, step, prompt string, options []string) string {
 	raw, err := json.Marshal(append([]string{run, step, prompt}, options...))
 	if err != nil {
 		return "" // strings always encode

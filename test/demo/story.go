@@ -155,13 +155,13 @@ func (s *stage) guarded(ctx context.Context, name string) error {
 // forged shows that who may not decide cannot, and that a written actor is worth nothing.
 func (s *stage) forged(ctx context.Context, name string) error {
 	chapter("An analyst may not answer the leads' question")
-	return s.refused(ctx, "ana", "ana", "casebook", "answer", name+"/keep", "keep", "-m", "ok")
+	return s.refused(ctx, "ana", "ana", "casebook", "approve", name+"/keep", "-m", "ok")
 }
 
 // kept lets a lead answer.
 func (s *stage) kept(ctx context.Context, name string) error {
 	chapter("A lead keeps the pod isolated")
-	return s.run(ctx, "mia", []string{"casebook", "answer", name + "/keep", "keep", "-m", "Confirmed with the shop team: keep it cut off"})
+	return s.run(ctx, "mia", []string{"casebook", "approve", name + "/keep", "-m", "Confirmed with the shop team: keep it cut off"})
 }
 
 func (s *stage) rolledBack(ctx context.Context, name string) error {
