@@ -106,6 +106,7 @@ func (l *Loop[T, W, C]) Reconcile(ctx context.Context, obj T) (ctrl.Result, erro
 	plan, err := l.pass(ctx, obj)
 	if err != nil && !stable(err) {
 		obj = before.DeepCopyObject().(T) // what was decided was not all done: decide again rather than record it
+		plan = Plan[C]{Reason: v1alpha1.RetryingReason}
 	}
 	if !l.untold(obj, err) {
 		l.setHead(obj, plan.Headline, err)
