@@ -33,7 +33,8 @@ func TestTurnsKeepTheOrderOfEachSource(t *testing.T) {
 				d, coming = coming[0], coming[1:]
 			} else {
 				at := rapid.IntRange(0, len(again)-1).Draw(t, "at")
-				d, again = again[at], slices.Delete(again, at, at+1)
+				d = again[at]
+				again = slices.Delete(again, at, at+1)
 			}
 			if !turns.mayPass(d) || attempts < 200 && rapid.Bool().Draw(t, "fails") {
 				turns.wait(d)
