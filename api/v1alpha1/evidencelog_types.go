@@ -31,6 +31,9 @@ type EvidenceLog struct {
 	Status EvidenceLogStatus `json:"status,omitzero"`
 }
 
+// DefaultEvidenceLog is the name of the EvidenceLog that seals the cases of its namespace.
+const DefaultEvidenceLog = "default"
+
 // EvidenceLogSpec is one log.
 // +kubebuilder:validation:XValidation:rule="self.origin == oldSelf.origin",message="origin cannot change: it is part of every signed checkpoint; create another EvidenceLog",fieldPath=".origin"
 type EvidenceLogSpec struct {

@@ -23,9 +23,6 @@ import (
 	"github.com/casebook-dev/casebook/internal/kube"
 )
 
-// DefaultLog is the name of the EvidenceLog that a namespace's cases are sealed in.
-const DefaultLog = "default"
-
 // Log is a log of evidence, open for appending by this process alone.
 type Log interface {
 	// Append seals drafts, all or a prefix; one that is sealed already is no harm.
@@ -85,10 +82,10 @@ func (s *Sealer) StorePayload(ctx context.Context, namespace string, payload []b
 	return log.Payload(ctx, payload, digest)
 }
 
-// LogOf says whose EvidenceLog seals the cases that open in a namespace now.
-func LogOf(ctx context.Context, c client.Reader, namespace string) (v1alpha1.LogOwner, error) {
+// logOf says whose EvidenceLog seals the cases that open in a namespace now.
+func logOf(ctx context.Context, c client.Reader, namespace string) (v1alpha1.LogOwner, error) {
 	var log v1alpha1.EvidenceLog
-	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: DefaultLog}, &log)
+	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: v1alpha1.DefaultEvidenceLog}, &log)
 	if apierrors.IsNotFound(err) {
 		return v1alpha1.LogOfOperator, nil
 	}
@@ -96,7 +93,7 @@ func LogOf(ctx context.Context, c client.Reader, namespace string) (v1alpha1.Log
 }
 
 func (s *Sealer) logOfNamespace(ctx context.Context, namespace string) (Log, error) {
-	owner, err := LogOf(ctx, s.client, namespace)
+	owner, err := logOf(ctx, s.client, namespace)
 	if err != nil {
 		return nil, fmt.Errorf("find the evidence log of namespace %s: %w", namespace, err)
 	}
@@ -110,9 +107,9 @@ func (s *Sealer) logOfNamespace(ctx context.Context, namespace string) (Log, err
 
 func (s *Sealer) keyOf(namespace string, owner v1alpha1.LogOwner) types.NamespacedName {
 	if owner == v1alpha1.LogOfTenant {
-		return types.NamespacedName{Namespace: namespace, Name: DefaultLog}
+		return types.NamespacedName{Namespace: namespace, Name: v1alpha1.DefaultEvidenceLog}
 	}
-	return types.NamespacedName{Namespace: s.namespace, Name: DefaultLog}
+	return types.NamespacedName{Namespace: s.namespace, Name: v1alpha1.DefaultEvidenceLog}
 }
 
 // logFor opens a log once for each generation of its EvidenceLog.

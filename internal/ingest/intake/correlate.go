@@ -26,8 +26,6 @@ const (
 	maxMapping = 253
 	// longestChain of cases with one key that follow each other is beyond any that is alive.
 	longestChain = 1_000
-	// logName is the EvidenceLog of a namespace.
-	logName = "default"
 )
 
 // ensureSignal returns the Signal under a key, and makes it if there is none: the
@@ -75,7 +73,7 @@ func (i *Intake) compose(ctx context.Context, d ingest.Delivery, read reading, k
 	return &v1alpha1.Signal{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: key.Namespace, Name: key.Name,
-			Labels:      labels(CaseLabel, c.Name, TypeLabel, caseType.Name, SourceLabel, d.Source),
+			Labels:      labels(v1alpha1.CaseLabel, c.Name, v1alpha1.TypeLabel, caseType.Name, v1alpha1.SourceLabel, d.Source),
 			Annotations: map[string]string{SequenceAnnotation: fmt.Sprint(d.Sequence)},
 		},
 		Spec: v1alpha1.SignalSpec{
@@ -160,7 +158,7 @@ func (i *Intake) openCase(ctx context.Context, namespace, correlation string, ta
 func newCase(key types.NamespacedName, t *casefile.Type, correlation, by, previous, signal string, finding v1alpha1.NormalizedSignal) *v1alpha1.Case {
 	c := &v1alpha1.Case{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: key.Namespace, Name: key.Name, Labels: labels(TypeLabel, t.Name), Finalizers: []string{SealFinalizer},
+			Namespace: key.Namespace, Name: key.Name, Labels: labels(v1alpha1.TypeLabel, t.Name), Finalizers: []string{v1alpha1.SealFinalizer},
 		},
 		Spec: v1alpha1.CaseSpec{
 			TypeRef: v1alpha1.LocalRef{Name: t.Name}, Title: finding.Title, Severity: finding.Severity,
@@ -175,7 +173,7 @@ func newCase(key types.NamespacedName, t *casefile.Type, correlation, by, previo
 
 // logOwner says whose EvidenceLog seals a case: its namespace's, if it has one.
 func (i *Intake) logOwner(ctx context.Context, namespace string) (v1alpha1.LogOwner, error) {
-	err := i.get(ctx, types.NamespacedName{Namespace: namespace, Name: logName}, &v1alpha1.EvidenceLog{})
+	err := i.get(ctx, types.NamespacedName{Namespace: namespace, Name: v1alpha1.DefaultEvidenceLog}, &v1alpha1.EvidenceLog{})
 	switch {
 	case err == nil:
 		return v1alpha1.LogOfTenant, nil

@@ -32,19 +32,8 @@ import (
 	"github.com/casebook-dev/casebook/internal/ingest"
 )
 
-// Labels, annotations and the finalizer that records get when they are made.
-const (
-	// CaseLabel names a Signal's Case, where the name fits into a label.
-	CaseLabel = "casebook.dev/case"
-	// TypeLabel names the CaseType, where the name fits into a label.
-	TypeLabel = "casebook.dev/type"
-	// SourceLabel names the Source, where the name fits into a label.
-	SourceLabel = "casebook.dev/source"
-	// SequenceAnnotation is the number on the stream of the payload that made a Signal.
-	SequenceAnnotation = "casebook.dev/sequence"
-	// SealFinalizer keeps a Case until its records are sealed.
-	SealFinalizer = "casebook.dev/seal"
-)
+// SequenceAnnotation is the number on the stream of the payload that made a Signal.
+const SequenceAnnotation = "casebook.dev/sequence"
 
 // RepeatsCountedReason is the reason of the journal entry for a Signal's repeats.
 const RepeatsCountedReason = "RepeatsCounted"

@@ -61,8 +61,8 @@ func TestAFindingOpensACase(t *testing.T) {
 	if diff := gocmp.Diff(wantCase, c.Spec); diff != "" {
 		t.Error(diff)
 	}
-	wantLabels := map[string]string{intake.CaseLabel: c.Name, intake.TypeLabel: "runtime-threat", intake.SourceLabel: "falco"}
-	if diff := gocmp.Diff(wantLabels, s.Labels) + gocmp.Diff(map[string]string{intake.TypeLabel: "runtime-threat"}, c.Labels) + gocmp.Diff([]string{intake.SealFinalizer}, c.Finalizers); diff != "" {
+	wantLabels := map[string]string{v1alpha1.CaseLabel: c.Name, v1alpha1.TypeLabel: "runtime-threat", v1alpha1.SourceLabel: "falco"}
+	if diff := gocmp.Diff(wantLabels, s.Labels) + gocmp.Diff(map[string]string{v1alpha1.TypeLabel: "runtime-threat"}, c.Labels) + gocmp.Diff([]string{v1alpha1.SealFinalizer}, c.Finalizers); diff != "" {
 		t.Error(diff)
 	}
 	if s.Annotations[intake.SequenceAnnotation] != fmt.Sprint(kept.Sequence) || s.ResourceVersion == "" || s.Status.Count != 0 || c.Status.State != "" {
