@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -213,8 +212,12 @@ func (s *stage) verified(ctx context.Context, name string) error {
 // tampered changes one byte of a copy.
 func (s *stage) tampered(ctx context.Context, name string) error {
 	chapter("One changed byte is named")
-	forged := filepath.Join(s.dir, "forged")
-	if err := errors.Join(os.RemoveAll(forged), os.CopyFS(forged, os.DirFS(filepath.Join(s.dir, name)))); err != nil {
+	forged, err := os.MkdirTemp("", "casebook-forged-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(forged) }()
+	if err := os.CopyFS(forged, os.DirFS(filepath.Join(s.dir, name))); err != nil {
 		return err
 	}
 	path := filepath.Join(forged, "entries", "000002.json")
