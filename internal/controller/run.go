@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -37,7 +38,7 @@ type runKind struct {
 }
 
 type runWorld struct {
-	compiled *playbook.Compiled
+	compiled *playbook.Compiled // nil while there is nothing to step
 	facts    playbook.Facts
 }
 
@@ -47,13 +48,16 @@ func (k *runKind) Observe(ctx context.Context, run *v1alpha1.PlaybookRun) (runWo
 	if run.Status.State.Ended() {
 		return w, nil
 	}
-	var err error
-	if w.compiled, err = k.revisions.get(ctx, run.Namespace, run.Spec.Revision); err != nil {
-		return w, err
-	}
 	var c v1alpha1.Case
 	if err := k.client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.CaseRef.Name}, &c); err != nil {
 		return w, fmt.Errorf("read the case of run %s: %w", run.Name, err)
+	}
+	if !startable(run, &c) {
+		return w, nil // the case's next change wakes it
+	}
+	var err error
+	if w.compiled, err = k.revisions.get(ctx, run.Namespace, run.Spec.Revision); err != nil {
+		return w, err
 	}
 	w.facts = playbook.Facts{
 		Run: string(run.UID), Vars: casefile.Vars(&c), Actor: *automation("playbookrun", run.Spec.Revision, run.Status.Step),
@@ -67,6 +71,22 @@ func (k *runKind) Observe(ctx context.Context, run *v1alpha1.PlaybookRun) (runWo
 	}
 	w.facts.Answers, err = k.answers(ctx, run)
 	return w, err
+}
+
+// startable tells whether the case says all that its pass which made the run knew: it writes that, and the run's name with
+// it, only after making the run.
+func startable(run *v1alpha1.PlaybookRun, c *v1alpha1.Case) bool {
+	return c.Status.State == v1alpha1.CaseClosed || slices.ContainsFunc(c.Status.Playbooks, func(row v1alpha1.StartedPlaybook) bool { return row.Run == run.Name })
+}
+
+// knows tells whether a case's status names a run. The case makes its run before it writes the facts that the run was
+// started on, and both in one status; until then a step would see a case without them. A case that takes no more facts
+// is as good as it gets.
+func knows(c *v1alpha1.Case, run *v1alpha1.PlaybookRun) bool {
+	if c.Status.State == v1alpha1.CaseClosed || c.Status.State == v1alpha1.CaseMerged {
+		return true
+	}
+	return slices.ContainsFunc(c.Status.Playbooks, func(p v1alpha1.StartedPlaybook) bool { return p.Run == run.Name })
 }
 
 func (k *runKind) actions(ctx context.Context, run *v1alpha1.PlaybookRun) (map[string]v1alpha1.Action, error) {
@@ -115,8 +135,11 @@ func earliest(decisions []v1alpha1.Decision) *v1alpha1.Decision {
 
 // Decide steps the playbook as far as the facts allow.
 func (*runKind) Decide(ctx context.Context, run *v1alpha1.PlaybookRun, w runWorld, now time.Time) loop.Plan[playbook.Want] {
-	if w.compiled == nil {
+	switch {
+	case run.Status.State.Ended():
 		return loop.Plan[playbook.Want]{Headline: runEnded(run)}
+	case w.compiled == nil:
+		return loop.Plan[playbook.Want]{}
 	}
 	result := w.compiled.Next(ctx, &run.Status, w.facts, now)
 	plan := loop.Plan[playbook.Want]{
