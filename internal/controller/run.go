@@ -79,16 +79,6 @@ func startable(run *v1alpha1.PlaybookRun, c *v1alpha1.Case) bool {
 	return c.Status.State == v1alpha1.CaseClosed || slices.ContainsFunc(c.Status.Playbooks, func(row v1alpha1.StartedPlaybook) bool { return row.Run == run.Name })
 }
 
-// knows tells whether a case's status names a run. The case makes its run before it writes the facts that the run was
-// started on, and both in one status; until then a step would see a case without them. A case that takes no more facts
-// is as good as it gets.
-func knows(c *v1alpha1.Case, run *v1alpha1.PlaybookRun) bool {
-	if c.Status.State == v1alpha1.CaseClosed || c.Status.State == v1alpha1.CaseMerged {
-		return true
-	}
-	return slices.ContainsFunc(c.Status.Playbooks, func(p v1alpha1.StartedPlaybook) bool { return p.Run == run.Name })
-}
-
 func (k *runKind) actions(ctx context.Context, run *v1alpha1.PlaybookRun) (map[string]v1alpha1.Action, error) {
 	var list v1alpha1.ActionList
 	if err := k.client.List(ctx, &list, client.InNamespace(run.Namespace), client.MatchingFields{kube.ByRun: run.Name}); err != nil {
