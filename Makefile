@@ -11,6 +11,7 @@ FRESH := bin/.verify# the go command skips names that begin with a dot
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 TESTFLAGS ?=
+BENCHFLAGS ?=
 
 ##@ Everyday
 
@@ -34,8 +35,8 @@ lint: $(LINTER) ## Check style, API conventions and common mistakes.
 	$(LINTER) run ./...
 
 .PHONY: bench
-bench: assets ## Measure the rates and sizes we promise, each against its bound.
-	go test -run '^$$' -bench . -benchtime 1x $(TESTFLAGS) ./test/bench/...
+bench: assets build ## Measure the rates and sizes we promise, each against its bound; BENCHFLAGS=-json for a machine to read.
+	go run ./test/bench $(BENCHFLAGS)
 
 ##@ Building
 
