@@ -121,6 +121,10 @@ func sortDrafts(drafts []evidence.Draft) {
 }
 
 func setupEvidence(mgr ctrl.Manager, _ client.Client, o Options, sealer *Sealer) error {
+	leaving := &leavingNamespaces{sealer: sealer, events: mgr.GetEventRecorder("namespace")}
+	if err := complete(mgr, "namespace", leaving, ctrl.NewControllerManagedBy(mgr).For(&corev1.Namespace{})); err != nil {
+		return err
+	}
 	return complete(mgr, "evidencelog", &loop.Loop[*v1alpha1.EvidenceLog, sealed, struct{}]{
 		Kind: &evidenceLogKind{sealer: sealer}, Headline: v1alpha1.ReadyCondition, Client: mgr.GetClient(),
 		Events: mgr.GetEventRecorder("evidencelog"), Actor: "evidencelog", Clock: o.Clock,
