@@ -61,6 +61,15 @@ func (b fullDisk) Replace(ctx context.Context, key string, data []byte, etag str
 	return b.Bucket.Replace(ctx, key, data, etag)
 }
 
+// awaitRefusals waits until so many more writes were refused.
+func (d *disk) awaitRefusals(w *fixture.World, more int64) {
+	until := d.refused.Load() + more
+	w.Eventually("the bucket to be tried again", func() (bool, string) {
+		now := d.refused.Load()
+		return now >= until, fmt.Sprintf("%d of %d refusals", now, until)
+	})
+}
+
 func evidenceLog(w *fixture.World) *v1alpha1.EvidenceLog {
 	return &v1alpha1.EvidenceLog{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: w.Namespace}}
 }
@@ -88,14 +97,13 @@ func TestBucketUnwritableForAWhile(t *testing.T) {
 	w.Judged(w.Decide(fixture.Lead, c, fixture.Answer(q, "keep")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
 	w.Judged(w.Decide(fixture.Analyst, c, fixture.Close("TruePositive", "Confirmed")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
 	w.AwaitState(c, v1alpha1.CaseClosed)
-	tried := disk.refused.Load()
-	w.Eventually("the bucket to be tried again, and again", func() (bool, string) {
-		now := disk.refused.Load()
-		return now >= tried+2, fmt.Sprint(now)
-	})
-	version := log.ResourceVersion
-	if again := fixture.Await(w, log, "to be there", func(*v1alpha1.EvidenceLog) bool { return true }).ResourceVersion; again != version {
-		t.Errorf("the log said the same again: its version is %s, was %s", again, version)
+	disk.awaitRefusals(w, 1)
+	version := fixture.Await(w, log, "to be there", func(*v1alpha1.EvidenceLog) bool { return true }).ResourceVersion
+	message := meta.FindStatusCondition(log.Status.Conditions, v1alpha1.ReadyCondition).Message
+	disk.awaitRefusals(w, 2)
+	fixture.Await(w, log, "to be there", func(*v1alpha1.EvidenceLog) bool { return true })
+	if now := meta.FindStatusCondition(log.Status.Conditions, v1alpha1.ReadyCondition).Message; log.ResourceVersion != version {
+		t.Errorf("the log was written again while the bucket was as unavailable as before:\n%s\n%s", message, now)
 	}
 
 	disk.full.Store(false)

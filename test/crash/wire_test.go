@@ -28,7 +28,9 @@ type wire struct {
 	died  chan struct{} // closed when it dies
 }
 
-func newWire(cut int, after bool) *wire { return &wire{cut: cut, after: after, died: make(chan struct{})} }
+func newWire(cut int, after bool) *wire {
+	return &wire{cut: cut, after: after, died: make(chan struct{})}
+}
 
 func (w *wire) arm() {
 	w.mu.Lock()
