@@ -58,7 +58,7 @@ func TestFields(t *testing.T) {
 				now = before + begin + table(schema.Properties[part]) + end + after
 			}
 			if *update {
-				if err := os.WriteFile(path, []byte(now), 0o644); err != nil { //nolint:gosec // a page for everybody
+				if err := os.WriteFile(path, []byte(now), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				return

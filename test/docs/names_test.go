@@ -121,7 +121,10 @@ var testName = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z][A-Za-z0-9]*`)
 func TestNamesOfTests(t *testing.T) {
 	known := map[string]bool{}
 	err := filepath.WalkDir(root(t), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() && (entry.Name() == "bin" || strings.HasPrefix(entry.Name(), ".")) {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && path != root(t) && (entry.Name() == "bin" || strings.HasPrefix(entry.Name(), ".")) {
 			return fs.SkipDir
 		}
 		if !strings.HasSuffix(path, "_test.go") {
