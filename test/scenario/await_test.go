@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 )
@@ -49,7 +49,7 @@ var kinds = map[string]string{
 //
 // A field is a path in status, or one that begins with spec, metadata or status; or the type of a condition, alone for
 // its status or with .reason or .message. Numbers in a path count from 0 in a list. An empty value means that the field
-// is absent. Without a name, any object of the kind will do.
+// is absent, and != means any other. Without a name, any object of the kind will do.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: await KIND[/NAME] FIELD=VALUE...")
@@ -115,10 +115,11 @@ func let(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], field(found, strings.Split(args[2], ".")))
 }
 
-// holds tells whether one FIELD=VALUE does.
+// holds tells whether one FIELD=VALUE or FIELD!=VALUE does.
 func holds(o *unstructured.Unstructured, want string) bool {
 	path, value, _ := strings.Cut(want, "=")
-	return field(o, strings.Split(path, ".")) == value
+	path, other := strings.CutSuffix(path, "!")
+	return (field(o, strings.Split(path, ".")) == value) != other
 }
 
 func field(o *unstructured.Unstructured, path []string) string {
@@ -161,7 +162,7 @@ func condition(o *unstructured.Unstructured, path []string) string {
 	return ""
 }
 
-// show is an object as YAML, without what nobody reads.
+// show is an object as YAML, without what nobody reads. Long lines are not folded, so that patterns match.
 func show(o *unstructured.Unstructured) string {
 	shown := o.DeepCopy()
 	shown.SetManagedFields(nil)
