@@ -29,9 +29,10 @@ func Person(actor v1alpha1.Actor) *v1alpha1.JournalActor {
 	return &v1alpha1.JournalActor{Type: v1alpha1.ActorPerson, Name: actor.Username, UID: actor.UID, Groups: actor.Groups}
 }
 
+// end ends an action. What was asked stays: an answer that comes late is told that it does.
 func end(status *v1alpha1.ActionStatus, state v1alpha1.ActionState, reason, message string, now time.Time) Step {
 	at := metav1.NewMicroTime(now)
-	status.State, status.Message, status.EndTime, status.Question = state, message, &at, nil
+	status.State, status.Message, status.EndTime = state, message, &at
 	return Step{Headline: condition(state, reason, message)}
 }
 

@@ -58,6 +58,9 @@ func (k *actionKind) Observe(ctx context.Context, a *v1alpha1.Action) (actionWor
 		return w, w.refuse(err)
 	}
 	w.Settle, w.Timeout, w.Verifiable = opened.settle, opened.timeout, true
+	if loop.JournalFull(a) {
+		w.Withheld = "the journal is full and waits for the evidence log: see kubectl get evidencelogs"
+	}
 	if w.Permission, err = k.guardrails.permission(ctx, a, k.clock.Now()); err != nil {
 		return w, err
 	}

@@ -97,7 +97,7 @@ func (k *runKind) actions(ctx context.Context, run *v1alpha1.PlaybookRun) (map[s
 func (k *runKind) answers(ctx context.Context, run *v1alpha1.PlaybookRun) (map[string]playbook.Answer, error) {
 	out := map[string]playbook.Answer{}
 	for _, at := range run.Status.Steps {
-		if at.Question == nil {
+		if at.Question == nil || at.State != v1alpha1.StepWaiting {
 			continue
 		}
 		counted, err := countedDecisions(ctx, k.client, run.Namespace, run.Spec.CaseRef, at.Name, at.Question.Digest)

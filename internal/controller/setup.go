@@ -89,9 +89,12 @@ func setupConfig(mgr ctrl.Manager, direct client.Client, o Options, _ *Sealer) e
 func configLoop[T loop.Object](mgr ctrl.Manager, o Options, name string, check func(context.Context, T) (func(T), error), recheck time.Duration) *loop.Loop[T, func(T), struct{}] {
 	return &loop.Loop[T, func(T), struct{}]{
 		Kind: configKind[T]{check: check, recheck: recheck}, Headline: v1alpha1.ReadyCondition, Client: mgr.GetClient(),
-		Events: mgr.GetEventRecorder(name), Actor: name, Clock: o.Clock,
+		Events: mgr.GetEventRecorder(name), Actor: name, Clock: o.Clock, StalledRecheck: stalledRecheck,
 	}
 }
+
+// stalledRecheck is when configuration that cannot be used is looked at again: a Role or a Secret may have come.
+const stalledRecheck = 30 * time.Second
 
 func setupRecords(mgr ctrl.Manager, direct client.Client, o Options, sealer *Sealer) error {
 	c := mgr.GetClient()

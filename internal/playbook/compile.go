@@ -133,8 +133,9 @@ func (c *Compiled) Operations() []string {
 	return out
 }
 
-// CheckInputs wants every declared input to be given, and no other.
-func (c *Compiled) CheckInputs(inputs map[string]any) error {
+// checkInputs wants every declared input to be given, and no other.
+func (c *Compiled) checkInputs(given any) error {
+	inputs, _ := given.(map[string]any)
 	for _, in := range c.spec.Inputs {
 		if _, given := inputs[in.Name]; !given {
 			return fmt.Errorf("the input %s is missing: give it under playbooks[].inputs of the CaseType", in.Name)

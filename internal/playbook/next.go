@@ -81,6 +81,10 @@ func (c *Compiled) Next(ctx context.Context, status *v1alpha1.PlaybookRunStatus,
 		n.end(v1alpha1.RunAborted, "the case was closed")
 		return n.result
 	}
+	if err := c.checkInputs(facts.Vars["inputs"]); len(status.Steps) == 0 && err != nil {
+		n.end(v1alpha1.RunFailed, err.Error())
+		return n.result
+	}
 	status.State = v1alpha1.RunRunning
 	for i := range c.steps {
 		if !n.through(&c.steps[i]) {
@@ -331,16 +335,14 @@ func (n *next) due(at *v1alpha1.StepStatus, after time.Duration) {
 	at.DueTime = &due
 }
 
+// finish ends a step. What it asked stays: an answer that comes late is told that it does.
 func (n *next) finish(at *v1alpha1.StepStatus, state v1alpha1.StepState, message string) {
 	end := metav1.NewMicroTime(n.now)
-	at.State, at.Message, at.EndTime, at.Question = state, cut(message), &end, nil
+	at.State, at.Message, at.EndTime = state, cut(message), &end
 }
 
 func (n *next) end(state v1alpha1.RunState, message string) {
 	n.status.State, n.status.Step, n.status.Message = state, "", cut(message)
-	for i := range n.status.Steps {
-		n.status.Steps[i].Question = nil
-	}
 }
 
 func timeout(s *step) time.Duration {
@@ -371,7 +373,7 @@ func FailStep(status *v1alpha1.PlaybookRunStatus, name, message string, at time.
 	for i := range status.Steps {
 		if step := &status.Steps[i]; step.Name == name && step.State == v1alpha1.StepWaiting {
 			end := metav1.NewMicroTime(at)
-			step.State, step.Message, step.EndTime, step.Question = v1alpha1.StepFailed, cut(message), &end, nil
+			step.State, step.Message, step.EndTime = v1alpha1.StepFailed, cut(message), &end
 		}
 	}
 }

@@ -143,6 +143,14 @@ func TestNext(t *testing.T) {
 			facts: only(v1alpha1.ActionDenied),
 			want:  want{v1alpha1.RunSucceeded, []v1alpha1.StepState{v1alpha1.StepDenied, v1alpha1.StepSucceeded}},
 		},
+		"a run without an input that its playbook declares fails, and says which": {
+			spec: isolate(), facts: func(f *Facts) { f.Vars["inputs"] = map[string]any{} },
+			want: want{v1alpha1.RunFailed, nil},
+		},
+		"a run with an input that its playbook does not declare fails": {
+			spec: step(v1alpha1.Step{Action: operation}), facts: func(f *Facts) { f.Vars["inputs"] = map[string]any{"host": "x"} },
+			want: want{v1alpha1.RunFailed, nil},
+		},
 		"a case that somebody closed aborts the run": {
 			spec: step(v1alpha1.Step{Action: operation}), facts: func(f *Facts) { f.CaseClosed = true },
 			want: want{v1alpha1.RunAborted, nil},
@@ -158,6 +166,9 @@ func TestNext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, f := compiled(t, tt.spec), facts()
+			if len(tt.spec.Inputs) == 0 {
+				f.Vars["inputs"] = map[string]any{}
+			}
 			if tt.facts != nil {
 				tt.facts(&f)
 			}

@@ -61,7 +61,7 @@ type Plan[C any] struct {
 	Actor *v1alpha1.JournalActor
 }
 
-// Loop drives one kind. Every field but Heads and Quiet is required.
+// Loop drives one kind. Every field but Heads, StalledRecheck and Quiet is required.
 type Loop[T Object, W, C any] struct {
 	// Kind looks, thinks and acts.
 	Kind Kind[T, W, C]
@@ -79,6 +79,9 @@ type Loop[T Object, W, C any] struct {
 	Clock clock.PassiveClock
 	// Heads tells how far an object is sealed in the evidence log, so that its journal may be trimmed.
 	Heads Heads
+	// StalledRecheck is when a stalled object is looked at again, where what stalled it may be mended without any event
+	// here, for example a Role or a Secret; zero: only on an event.
+	StalledRecheck time.Duration
 	// Quiet names headline reasons that are not announced as events, because they are the good path.
 	Quiet map[string]bool
 
@@ -117,11 +120,14 @@ func (l *Loop[T, W, C]) Reconcile(ctx context.Context, obj T) (ctrl.Result, erro
 		return ctrl.Result{}, errors.Join(err, client.IgnoreNotFound(rerr))
 	}
 	l.announce(before, obj)
-	return result(plan, err)
+	return l.result(plan, err)
 }
 
-func result[C any](plan Plan[C], err error) (ctrl.Result, error) {
+func (l *Loop[T, W, C]) result(plan Plan[C], err error) (ctrl.Result, error) {
 	if terminal, ok := errors.AsType[*fault.Terminal](err); ok {
+		if l.StalledRecheck > 0 {
+			return ctrl.Result{RequeueAfter: l.StalledRecheck}, nil
+		}
 		return ctrl.Result{}, reconcile.TerminalError(terminal) // logged and counted, not retried
 	}
 	if wait, ok := errors.AsType[*fault.Wait](err); ok {
