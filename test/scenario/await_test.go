@@ -104,14 +104,13 @@ func (s *story) awaitObject(
 	return found
 }
 
-// let NAME KIND/NAME FIELD: keep a field of an object in a variable.
+// let VARIABLE KIND[/NAME] FIELD [FIELD=VALUE]...: keep a field of an object, once it has it, in a variable.
 func let(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: let VARIABLE KIND/NAME FIELD")
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: let VARIABLE KIND[/NAME] FIELD [FIELD=VALUE]...")
 	}
-	found := of(ts).awaitObject(ts, args[1], nil, func(o *unstructured.Unstructured) bool {
-		return field(o, strings.Split(args[2], ".")) != ""
-	})
+	wants := append([]string{args[2] + "!="}, args[3:]...)
+	found := of(ts).awaitObject(ts, args[1], wants, func(*unstructured.Unstructured) bool { return true })
 	ts.Setenv(args[0], field(found, strings.Split(args[2], ".")))
 }
 

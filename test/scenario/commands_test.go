@@ -29,8 +29,9 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"as":              as,
 	"kubectl":         kubectl,
 	"exit-code":       exitCode,
-	"apply":           func(ts *testscript.TestScript, neg bool, args []string) { send(ts, neg, "apply", args) },
-	"create":          func(ts *testscript.TestScript, neg bool, args []string) { send(ts, neg, "create", args) },
+	"apply":           func(ts *testscript.TestScript, neg bool, args []string) { write(ts, neg, "apply", args) },
+	"create":          func(ts *testscript.TestScript, neg bool, args []string) { write(ts, neg, "create", args) },
+	"expand":          expand,
 	"alert":           alert,
 	"post":            post,
 	"sign":            sign,
@@ -84,8 +85,8 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 // variable is a variable of the script in one of its files. What CEL calls ${ expression } is none.
 var variable = regexp.MustCompile(`\$[A-Z][A-Z_]*`)
 
-// expand reads a file and puts the script's variables into it.
-func expand(ts *testscript.TestScript, file string) []byte {
+// expanded reads a file and puts the script's variables into it.
+func expanded(ts *testscript.TestScript, file string) []byte {
 	return []byte(variable.ReplaceAllStringFunc(ts.ReadFile(file), func(name string) string {
 		value := ts.Getenv(name[1:])
 		if value == "" {
@@ -95,14 +96,22 @@ func expand(ts *testscript.TestScript, file string) []byte {
 	}))
 }
 
-func send(ts *testscript.TestScript, neg bool, verb string, args []string) {
+// expand FILE: put the script's variables into a file, for programs that read it themselves.
+func expand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: expand FILE")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), expanded(ts, args[0]), 0o600))
+}
+
+func write(ts *testscript.TestScript, neg bool, verb string, args []string) {
 	if len(args) == 0 {
 		ts.Fatalf("usage: %s FILE...", verb)
 	}
 	flags := []string{verb}
 	for _, file := range args {
 		path := filepath.Join(of(ts).work, ".sent-"+filepath.Base(file))
-		ts.Check(os.WriteFile(path, expand(ts, file), 0o600))
+		ts.Check(os.WriteFile(path, expanded(ts, file), 0o600))
 		flags = append(flags, "-f", path)
 	}
 	kubectl(ts, neg, flags)

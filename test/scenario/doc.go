@@ -18,15 +18,18 @@
 //	exit-code CODE                       what the last kubectl ended with
 //	apply FILE, create FILE              kubectl apply -f, create -f
 //	alert FILE                           Falco sends a payload, and the gateway keeps it
-//	post [-to SOURCE] [-header 'NAME: VALUE'] FILE STATUS
+//	post [-again] [-to SOURCE] [-header 'NAME: VALUE']... FILE STATUS
 //	                                     anybody sends a payload; the gateway's answer is printed
+//	expand FILE                          puts variables into a file that a program reads itself
 //	sign KEY FILE [AGO]                  sets $SENT and $SIGNATURE for a source that wants a signed time
 //	payload FILE bytes|deep N            makes a JSON document of that size or depth
 //	workload NAME [LABEL=VALUE...]       a deployment with a pod: $POD, $POD_UID
 //	isolated POD                         whether the pod is cut off the network
-//	await KIND[/NAME] FIELD=VALUE...     waits for an object, prints it; FIELD is a path in status, or a condition
+//	await KIND[/NAME] FIELD=VALUE...     waits for an object and prints it; FIELD is a path in
+//	                                     status or a condition; with != it is anything else
 //	await-case [FIELD=VALUE...]          waits for a case not met before: $CASE, $CASE_UID
-//	let VARIABLE KIND/NAME FIELD         keeps a field of an object in a variable
+//	let VARIABLE KIND[/NAME] FIELD [FIELD=VALUE]...
+//	                                     keeps a field of an object in a variable
 //	may USER VERB RESOURCE[/NAME]        waits until the API server knows of a grant
 //	verify-evidence CASE                 exports the evidence of a case and verifies it with the public key
 //	flip FILE                            changes one byte of a file
@@ -39,5 +42,5 @@
 // system:masters, whom RBAC denies nothing; responder is the tenant's ServiceAccount for actions.
 //
 // $SOC and $SHOP are the two namespaces, $TOKEN is what Falco proves itself with, $BUCKET the evidence bucket, $KEY the
-// file with the public key of its log. In files that are applied or posted, variables are replaced too.
+// file with the public key of its log, $GATEWAY the gateway's URL. In files that are applied or posted, variables are replaced too.
 package scenario

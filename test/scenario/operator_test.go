@@ -72,7 +72,7 @@ func (o *operator) start() error {
 	o.cmd, o.done = cmd, make(chan error, 1)
 	go func(done chan error) { done <- cmd.Wait() }(o.done)
 	return eventually("the operator to be ready", func() (bool, string) {
-		answer, err := http.Get("http://" + o.address + "/readyz")
+		answer, err := http.Get(o.url() + "/readyz")
 		if err != nil {
 			return false, err.Error() + "\n" + o.lines("")
 		}
@@ -80,6 +80,9 @@ func (o *operator) start() error {
 		return answer.StatusCode == http.StatusOK, answer.Status
 	})
 }
+
+// url is where the gateway is.
+func (o *operator) url() string { return "http://" + o.address }
 
 // stop asks the operator to end and waits until it has.
 func (o *operator) stop() error { return o.end(syscall.SIGTERM) }

@@ -71,7 +71,7 @@ func setup(env *testscript.Env) error {
 	bin := filepath.Join(stage.dir, "bin")
 	env.Setenv("PATH", bin+string(os.PathListSeparator)+filepath.Dir(stage.plane.Kubectl())+string(os.PathListSeparator)+env.Getenv("PATH"))
 	for name, value := range map[string]string{
-		"SOC": s.namespace, "SHOP": s.shop, "TOKEN": token, "KEY": key, "BUCKET": bucket,
+		"SOC": s.namespace, "SHOP": s.shop, "TOKEN": token, "KEY": key, "BUCKET": bucket, "GATEWAY": stage.operator.url(),
 		"HOME": env.WorkDir, "KUBECACHEDIR": filepath.Join(stage.dir, "discovery"),
 	} {
 		env.Setenv(name, value)
