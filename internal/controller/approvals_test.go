@@ -29,6 +29,9 @@ func askingOne() v1alpha1.Ask {
 	return v1alpha1.Ask{Because: "isolation needs a second pair of eyes", ValidFor: &metav1.Duration{Duration: time.Hour}}
 }
 
+// verifying is longer than a target may take to show what it acknowledged.
+const verifying = time.Minute
+
 func wantState(t *testing.T, a *v1alpha1.Action, state v1alpha1.ActionState, words string) {
 	t.Helper()
 	if a.Status.State != state || !strings.Contains(a.Status.Message, words) {

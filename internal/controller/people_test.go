@@ -1,0 +1,81 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller_test
+
+import (
+	"testing"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/test/fixture"
+)
+
+// What people do with a case beside answering: comment, assign, close it as its type wants, and open it again.
+func TestPeopleWorkOnACase(t *testing.T) {
+	t.Parallel()
+	w := fixture.Start(t)
+	pod := w.Pod("web-1")
+	c := w.Alert(pod)
+	q := w.AwaitQuestion(c, "keep")
+	counted := func(person string, spec v1alpha1.DecisionSpec) {
+		t.Helper()
+		w.Judged(w.Decide(person, c, spec), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
+	}
+	void := func(person string, spec v1alpha1.DecisionSpec, reason string, words ...string) {
+		t.Helper()
+		w.Judged(w.Decide(person, c, spec), v1alpha1.DecisionVoid, reason, words...)
+	}
+
+	counted(fixture.Analyst, v1alpha1.DecisionSpec{Verdict: v1alpha1.VerdictComment, Message: "Looking"})
+	counted(fixture.Analyst, v1alpha1.DecisionSpec{Verdict: v1alpha1.VerdictAssign, Assign: &v1alpha1.AssignDecision{Owner: fixture.Analyst, Queue: "night"}})
+	fixture.Await(w, c, "to be assigned", func(c *v1alpha1.Case) bool { return c.Status.Owner == fixture.Analyst && c.Status.Queue == "night" })
+
+	void(fixture.Lead, fixture.Answer(q, "burn"), v1alpha1.InvalidSpecReason, "keep, release")
+	void(fixture.Analyst, fixture.Answer(q, "keep"), v1alpha1.NotEntitledReason, "soc-leads")
+	void(fixture.Analyst, fixture.Close("TruePositive", "Done"), v1alpha1.InvalidSpecReason, c.Name+"/keep is still open")
+	counted(fixture.Lead, fixture.Answer(q, "keep"))
+	void(fixture.Lead2, fixture.Answer(q, "release"), v1alpha1.LateReason)
+	runOf(t, w, c, v1alpha1.RunState.Ended)
+
+	counted(fixture.Analyst, fixture.Close("TruePositive", "Confirmed with the shop team"))
+	w.AwaitState(c, v1alpha1.CaseClosed)
+	if c.Status.Closure.By.Name != fixture.Analyst || c.Status.Closure.Note != "Confirmed with the shop team" {
+		t.Errorf("the closure is %+v", c.Status.Closure)
+	}
+	w.Evidence(c, true)
+	void(fixture.Analyst, fixture.IsolateByHand(pod), v1alpha1.LateReason, "reopen it first")
+
+	counted(fixture.Analyst, v1alpha1.DecisionSpec{Verdict: v1alpha1.VerdictReopen, Message: "Another pod talks to it"})
+	fixture.Await(w, c, "to be open again", func(c *v1alpha1.Case) bool { return c.Status.State != v1alpha1.CaseClosed })
+	if c.Status.Closure != nil {
+		t.Errorf("an open case says how it closed: %+v", c.Status.Closure)
+	}
+	counted(fixture.Analyst, fixture.Close("FalsePositive", "It was the backup"))
+	w.AwaitState(c, v1alpha1.CaseClosed)
+	w.Evidence(c, true)
+	w.Check()
+}
+
+// A critical case closes only with the root cause that its type wants.
+func TestCriticalCaseNeedsARootCause(t *testing.T) {
+	t.Parallel()
+	w := fixture.Start(t)
+	pod := w.Pod("web-1")
+	pod.Labels["criticality"] = "high" // one step above the signal's High
+	if err := fixture.Admin().Update(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	c := w.Alert(pod)
+	q := w.AwaitQuestion(c, "keep")
+	if c.Status.Severity != v1alpha1.SeverityCritical {
+		t.Fatalf("the case is %s: %+v", c.Status.Severity, c.Status.SeverityTrace)
+	}
+	w.Judged(w.Decide(fixture.Lead, c, fixture.Answer(q, "keep")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
+	runOf(t, w, c, v1alpha1.RunState.Ended)
+	spec := fixture.Close("TruePositive", "Confirmed")
+	w.Judged(w.Decide(fixture.Analyst, c, spec), v1alpha1.DecisionVoid, v1alpha1.InvalidSpecReason, "root cause")
+	spec.Close.RootCause = "An old image"
+	w.Judged(w.Decide(fixture.Analyst, c, spec), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
+	w.AwaitState(c, v1alpha1.CaseClosed)
+	w.Check()
+}
