@@ -119,7 +119,7 @@ type ActionSpec struct {
 	// +optional
 	Revision string `json:"revision,omitempty"`
 	// planDigest binds approvals to exactly what will run: SHA-256 in lower-case hex over the canonical JSON of
-	// revision, step, operation, input, target, connector and rollbackOf.
+	// revision, step, operation, input, target, connector, effect, semantics, rollback and rollbackOf.
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	// +kubebuilder:validation:MinLength=64
 	// +kubebuilder:validation:MaxLength=64

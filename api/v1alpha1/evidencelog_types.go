@@ -49,7 +49,8 @@ type EvidenceLogSpec struct {
 	// signingKeyRef holds the signing key in the form of C2SP signed-note (PRIVATE+KEY+...).
 	// +required
 	SigningKeyRef SecretKeyRef `json:"signingKeyRef,omitzero"`
-	// archiveAfter is how long a closed case stays in the API after its evidence is sealed; 24 hours if left out.
+	// archiveAfter is how long a case stays in the API after it was closed; 24 hours if left out. It leaves only when its
+	// evidence is sealed.
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('2160h')",message="archiveAfter must be between 1m and 2160h, for example 24h"
 	// +optional
 	ArchiveAfter *metav1.Duration `json:"archiveAfter,omitempty"`
