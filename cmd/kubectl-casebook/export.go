@@ -185,6 +185,7 @@ func (e *exporting) write(ctx context.Context, bucket blob.Bucket, from source) 
 		return into.WriteFile(name, data, 0o640)
 	}
 	for {
+		files = 0 // what an attempt before wrote is written over: a bundle only grows
 		records, err := from.records(ctx)
 		if err != nil {
 			return 0, err
@@ -194,7 +195,7 @@ func (e *exporting) write(ctx context.Context, bucket blob.Bucket, from source) 
 		switch {
 		case err == nil:
 			return files, nil
-		case files > 0 || !behind && !errors.Is(err, store.ErrUnsettled) && !errors.Is(err, blob.ErrNotFound):
+		case !behind && !errors.Is(err, store.ErrUnsettled) && !errors.Is(err, blob.ErrNotFound):
 			return 0, refusedf("cannot export the evidence: %w", err)
 		}
 		select {
