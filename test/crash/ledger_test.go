@@ -131,3 +131,10 @@ func (l *ledger) check(most int) {
 		l.t.Errorf("it was sent %d times, want one to %d", l.sent, most)
 	}
 }
+
+// made is how many network policies were ever made.
+func (l *ledger) made() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.policies[watch.Added]
+}
