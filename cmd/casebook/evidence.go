@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -24,6 +25,7 @@ import (
 // openLog opens the log of an EvidenceLog. A bucket that does not continue the checkpoint kept in its status was rolled
 // back.
 func openLog(ctx context.Context, of *v1alpha1.EvidenceLog, signingKey string) (controller.Log, error) {
+	signingKey = strings.TrimSpace(signingKey) // a Secret made from a file ends in a newline
 	signer, err := note.NewSigner(signingKey)
 	if err != nil {
 		return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "the signing key in secret %s is not a note key (PRIVATE+KEY+...): %w", of.Spec.SigningKeyRef.Name, err)

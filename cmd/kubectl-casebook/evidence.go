@@ -22,7 +22,7 @@ func newEvidence(o *options) *cobra.Command {
 		Args:  exactly(),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newEvidenceExport(o), newEvidenceVerify(o))
+	cmd.AddCommand(newEvidenceExport(o), newEvidenceVerify(o), newEvidenceKeygen(o))
 	return cmd
 }
 
