@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -21,6 +22,10 @@ import (
 
 // version is set by the linker.
 var version = "dev"
+
+// heapGrowth is how much the heap may grow before it is collected, in percent of what is in use, unless GOGC says
+// otherwise. It is half of Go's default: an operator waits for the API server, so that it has time rather than memory.
+const heapGrowth = 50
 
 func main() {
 	options, err := parse(os.Args[1:])
@@ -34,6 +39,9 @@ func main() {
 	if options.version {
 		fmt.Println(version)
 		return
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(heapGrowth)
 	}
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: options.level()})))
 	if err := run(ctrl.SetupSignalHandler(), options); err != nil && !errors.Is(err, context.Canceled) {

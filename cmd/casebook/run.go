@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -52,7 +53,7 @@ func run(ctx context.Context, o options) error {
 		err = addGateway(mgr, o, kept)
 	}
 	if err == nil {
-		err = mgr.Start(ctx)
+		err = errors.Join(mgr.Add(everywhere(giveBack)), mgr.Start(ctx))
 	}
 	return errors.Join(err, kept.Close())
 }
@@ -62,7 +63,8 @@ func newManager(o options) (manager.Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the cluster: %w", err)
 	}
-	config.QPS = -1 // the API server's own priority and fairness decides
+	config.QPS = -1                  // the API server's own priority and fairness decides
+	config.DisableCompression = true // else each watch holds a compressor there and a decompressor here
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                  kube.Scheme(),
 		Metrics:                 server.Options{BindAddress: o.metrics},
@@ -137,6 +139,22 @@ func addGateway(mgr manager.Manager, o options, kept *stream.Stream) error {
 		Stream: kept, Log: ctrl.Log.WithName("gateway"),
 	})
 	return mgr.Add(everywhere(func(ctx context.Context) error { return g.Serve(ctx, listener) }))
+}
+
+// settleIn is when the first look at all that there is should be over.
+const settleIn = 10 * time.Second
+
+// giveBack returns to the machine what starting took: most of it is garbage once caches are filled and expressions are
+// compiled, and a process that has nothing to do would keep it for minutes.
+func giveBack(ctx context.Context) error {
+	timer := time.NewTimer(settleIn)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		debug.FreeOSMemory()
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // everywhere runs on every replica, leader or not.

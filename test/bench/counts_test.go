@@ -50,10 +50,10 @@ func TestMetricsWithoutWritesAreNoZero(t *testing.T) {
 }
 
 func TestResidentMemoryIsRead(t *testing.T) {
-	if got, err := parseResident("VmPeak:\t 900 kB\nVmRSS:\t   59000 kB\nThreads:\t9\n"); err != nil || got != 59000<<10 {
+	if got, err := parseMemory("VmPeak:\t 900 kB\nVmRSS:\t   59000 kB\nThreads:\t9\n", "VmRSS"); err != nil || got != 59000<<10 {
 		t.Errorf("resident: %d, %v; want %d", got, err, 59000<<10)
 	}
-	if got, err := parseResident("Name:\tcasebook\nState:\tZ (zombie)\n"); err == nil {
+	if got, err := parseMemory("Name:\tcasebook\nState:\tZ (zombie)\n", "VmRSS"); err == nil {
 		t.Errorf("an ended process is said to have %d bytes", got)
 	}
 }

@@ -32,29 +32,30 @@ func (b *bench) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	resident, err := residentBytes(s.operator.Process.Pid)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.operator.Process.Pid))
 	if err != nil {
-		return err
+		return fmt.Errorf("read the operator's memory: %w; this needs Linux, and an operator that runs", err)
 	}
-	b.report.add(figureIdleMemory, float64(resident)/1e6)
+	inMB := map[string]float64{}
+	for _, field := range []string{"VmRSS", "RssAnon", "RssFile"} {
+		bytes, err := parseMemory(string(status), field)
+		if err != nil {
+			return err
+		}
+		inMB[field] = float64(bytes) / 1e6
+	}
+	b.report.add(figureIdleMemory, inMB["VmRSS"])
+	b.report.detail("MB of the idle operator: its own (RssAnon), and its program's pages that the kernel keeps (RssFile)", inMB)
 	since := after.minus(before)
 	b.report.add(figureIdleWrites, since.sum(func(w write) bool { return !w.lease() }))
 	b.report.detail("API writes while idle, the API server's own lease included", since.named(1, func(write) bool { return true }))
 	return nil
 }
 
-// residentBytes is VmRSS of a process (proc_pid_status(5)).
-func residentBytes(pid int) (int64, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, fmt.Errorf("read the operator's memory: %w; this needs Linux, and an operator that runs", err)
-	}
-	return parseResident(string(raw))
-}
-
-func parseResident(status string) (int64, error) {
+// parseMemory reads an amount of memory in bytes out of a process's status (proc_pid_status(5)).
+func parseMemory(status, field string) (int64, error) {
 	for line := range strings.Lines(status) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
 			number, found := strings.CutSuffix(strings.TrimSpace(rest), " kB")
 			kib, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
 			if err != nil || !found {
@@ -63,5 +64,5 @@ func parseResident(status string) (int64, error) {
 			return kib << 10, nil
 		}
 	}
-	return 0, fmt.Errorf("read the operator's memory: its status has no VmRSS: it has ended")
+	return 0, fmt.Errorf("read the operator's memory: its status has no %s: it has ended", field)
 }

@@ -39,6 +39,9 @@ const (
 	maxAckPending = 10_000
 	ackWait       = 2 * time.Minute
 	callTimeout   = 10 * time.Second
+	// queueLen is how many messages a subscription holds, of which it asks for pulledAhead: the default of 64 Ki takes
+	// half a MiB each.
+	queueLen = 1024
 )
 
 // Options say where the stream is. Exactly one of Dir and URL is set.
@@ -89,7 +92,8 @@ func Open(ctx context.Context, options Options) (*Stream, error) {
 }
 
 func (s *Stream) open(ctx context.Context, options Options) error {
-	url, connect := options.URL, append([]nats.Option{nats.Name("casebook"), nats.MaxReconnects(-1)}, options.Connect...)
+	url := options.URL
+	connect := append([]nats.Option{nats.Name("casebook"), nats.MaxReconnects(-1), nats.SyncQueueLen(queueLen)}, options.Connect...)
 	if options.Dir != "" {
 		var err error
 		if s.embedded, err = startEmbedded(options); err != nil {
