@@ -73,7 +73,7 @@ func TestDenialEndsTheRun(t *testing.T) {
 	q := w.AwaitQuestion(c, "isolate")
 	w.Judged(w.Decide(fixture.Lead, c, fixture.Deny(q, "It is the shop's only pod")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
 	wantState(t, w.ActionOf(c, "isolate"), v1alpha1.ActionDenied, "denied by mia: It is the shop's only pod")
-	run := runOf(t, w, c, v1alpha1.RunState.Ended)
+	run := w.AwaitRun(c, v1alpha1.RunState.Ended)
 	if run.Status.State != v1alpha1.RunFailed || !strings.Contains(run.Status.Message, "step isolate: denied by mia") {
 		t.Errorf("the run is %s: %s", run.Status.State, run.Status.Message)
 	}
@@ -82,24 +82,6 @@ func TestDenialEndsTheRun(t *testing.T) {
 		t.Error("the pod is isolated although a person denied it")
 	}
 	w.Check()
-}
-
-// runOf waits until the case's run is as holds says.
-func runOf(t *testing.T, w *fixture.World, c *v1alpha1.Case, holds func(v1alpha1.RunState) bool) (found *v1alpha1.PlaybookRun) {
-	t.Helper()
-	w.Eventually("the run of case "+c.Name, func() (bool, string) {
-		var list v1alpha1.PlaybookRunList
-		if err := fixture.Admin().List(t.Context(), &list, client.InNamespace(w.Namespace)); err != nil {
-			return false, err.Error()
-		}
-		for i := range list.Items {
-			if found = &list.Items[i]; found.Spec.CaseRef.UID == string(c.UID) && holds(found.Status.State) {
-				return true, ""
-			}
-		}
-		return false, fixture.Show(found)
-	})
-	return found
 }
 
 func TestTwoApprovers(t *testing.T) {

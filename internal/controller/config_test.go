@@ -130,7 +130,7 @@ func TestRunGoesOnWithItsPinnedRevision(t *testing.T) {
 			w.Run(fixture.Faults{})
 			w.Judged(w.Decide(fixture.Lead, c, fixture.Answer(q, "release")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
 			wantState(t, w.ActionOf(c, "release"), v1alpha1.ActionSucceeded, "")
-			if run := runOf(t, w, c, v1alpha1.RunState.Ended); run.Status.State != v1alpha1.RunSucceeded {
+			if run := w.AwaitRun(c, v1alpha1.RunState.Ended); run.Status.State != v1alpha1.RunSucceeded {
 				t.Errorf("the run is %s: %s", run.Status.State, run.Status.Message)
 			}
 			if w.Isolated(pod) {

@@ -6,19 +6,14 @@ package crash
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/test/fixture"
 )
-
-// settled is how long after its end a story may still write: its evidence is sealed in batches.
-const settled = 3 * time.Second
 
 // unattended makes the playbook isolate the pod and close the case, so that a story ends by itself.
 func unattended(o client.Object) {
@@ -68,59 +63,108 @@ func outcomeOf(t *testing.T, w *fixture.World, c *v1alpha1.Case, pod *corev1.Pod
 	return out
 }
 
-// tell tells the story of an isolation that closes its case, with an operator that the wire cuts and another after it, and
-// wants everything to be as if there had been one.
-func tell(t *testing.T, wire *wire) outcome {
+// story is what happens in a world once an alert is there.
+type story struct {
+	edits []fixture.Edit
+	// people do what only people can, and return when the case is closed.
+	people func(w *fixture.World, c *v1alpha1.Case)
+	// policies made and deleted, and marks of the pod one after the other, that are left in the ledger.
+	made, deleted, marks int
+	isolated             bool
+}
+
+var stories = map[string]story{
+	"isolated, and closed by the playbook": {
+		edits: []fixture.Edit{unattended}, made: 1, marks: 2, isolated: true,
+		people: func(w *fixture.World, c *v1alpha1.Case) { w.AwaitState(c, v1alpha1.CaseClosed) },
+	},
+	"isolated, and released and closed by people": {
+		made: 1, deleted: 1, marks: 3,
+		people: func(w *fixture.World, c *v1alpha1.Case) {
+			q := w.AwaitQuestion(c, "keep")
+			w.Judged(w.Decide(fixture.Lead, c, fixture.Answer(q, "release")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
+			w.AwaitRun(c, v1alpha1.RunState.Ended)
+			w.Judged(w.Decide(fixture.Analyst, c, fixture.Close("FalsePositive", "A test")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
+			w.AwaitState(c, v1alpha1.CaseClosed)
+		},
+	},
+}
+
+// tell tells a story with an operator that the wire cuts and another that takes over, and wants everything to be as if
+// there had been one.
+func (s story) tell(t *testing.T, wire *wire) outcome {
 	t.Helper()
-	w := fixture.NewTenant(t, unattended)
+	w := fixture.NewTenant(t, s.edits...)
 	pod := w.Pod("web-1")
 	l := keepLedger(t, w, pod)
 	first := w.Run(fixture.Faults{Transport: wire.transport, Bucket: wire.bucket, Connectors: l.connectors})
 	w.AwaitReady()
 	wire.arm()
+	over, replaced := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(replaced)
+		select {
+		case <-wire.died:
+			first.Stop()
+			w.Run(fixture.Faults{Connectors: l.connectors})
+		case <-over:
+		}
+	}()
 	c := w.Alert(pod)
-	if wire.cut > 0 {
-		await(t, wire, w, c)
-		first.Stop()
-		w.Run(fixture.Faults{Connectors: l.connectors})
-	}
-	w.AwaitState(c, v1alpha1.CaseClosed)
+	s.people(w, c)
 	w.Evidence(c, true)
+	close(over)
+	<-replaced
+	w.Evidence(c, true) // the operator may have died after the last write
 	w.Check()
-	l.check(2) // isolating again is harmless: the operation is idempotent
+	l.check(s)
 	return outcomeOf(t, w, c, pod)
 }
 
-// await waits for the operator to die, or for the story to end where there are fewer writes this time.
-func await(t *testing.T, wire *wire, w *fixture.World, c *v1alpha1.Case) {
-	t.Helper()
-	fixture.Await(w, c.DeepCopy(), "to end, or the operator to die", func(now *v1alpha1.Case) bool {
-		select {
-		case <-wire.died:
-			return true
-		default:
-			return now.Status.State == v1alpha1.CaseClosed && metav1.Now().Sub(now.Status.Closure.Time.Time) > settled
-		}
-	})
+// TestCrashAtEveryWrite cuts the operator off before and after every write of each story: to the API server, to the
+// target, and to the bucket.
+func TestCrashAtEveryWrite(t *testing.T) {
+	for name, story := range stories {
+		t.Run(name, func(t *testing.T) {
+			uncut := newWire(0, false)
+			want := story.tell(t, uncut)
+			if want.Case != v1alpha1.CaseClosed || want.Run != v1alpha1.RunSucceeded || want.Isolated != story.isolated || want.Actions["isolate"] != v1alpha1.ActionSucceeded {
+				t.Fatalf("the story does not end well: %+v", want)
+			}
+			t.Logf("writes of the story: %q", uncut.writes())
+			for i, write := range uncut.writes() {
+				for _, after := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%02d after=%t %s", i+1, after, write), func(t *testing.T) {
+						t.Parallel()
+						if diff := cmp.Diff(want, story.tell(t, newWire(i+1, after))); diff != "" {
+							t.Errorf("it comes to something else (-uncut +cut):\n%s", diff)
+						}
+					})
+				}
+			}
+		})
+	}
 }
 
-// TestCrashAtEveryWrite cuts the operator off before and after every write of the story: to the API server, to the target,
-// and to the bucket.
-func TestCrashAtEveryWrite(t *testing.T) {
-	uncut := newWire(0, false)
-	want := tell(t, uncut)
-	if want.Case != v1alpha1.CaseClosed || want.Run != v1alpha1.RunSucceeded || !want.Isolated || want.Actions["isolate"] != v1alpha1.ActionSucceeded {
-		t.Fatalf("the story does not end well: %+v", want)
-	}
-	t.Logf("writes of the story: %q", uncut.writes())
-	for i, write := range uncut.writes() {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%02d after=%t %s", i+1, after, write), func(t *testing.T) {
-				t.Parallel()
-				if diff := cmp.Diff(want, tell(t, newWire(i+1, after))); diff != "" {
-					t.Errorf("it comes to something else (-uncut +cut):\n%s", diff)
-				}
-			})
-		}
+// TestTwoOperatorsAtOnce has two that both believe to be the only one: one announces and sends, the other finds it so.
+func TestTwoOperatorsAtOnce(t *testing.T) {
+	for name, story := range stories {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := fixture.NewTenant(t, story.edits...)
+			pod := w.Pod("web-1")
+			l := keepLedger(t, w, pod)
+			w.Run(fixture.Faults{Connectors: l.connectors})
+			w.Run(fixture.Faults{Connectors: l.connectors})
+			w.AwaitReady()
+			c := w.Alert(pod)
+			story.people(w, c)
+			w.Evidence(c, true)
+			w.Check()
+			l.check(story)
+			if got := outcomeOf(t, w, c, pod); got.Isolated != story.isolated || got.Actions["isolate"] != v1alpha1.ActionSucceeded {
+				t.Errorf("it comes to %+v", got)
+			}
+		})
 	}
 }

@@ -13,10 +13,10 @@ import (
 )
 
 // Stories mostly wait: for an attempt's deadline, for a batch to be sealed.
-const stories = "6"
+const beside = "6"
 
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", stories); err != nil { // a flag given to go test comes after and wins
+	if err := flag.Set("test.parallel", beside); err != nil { // a flag given to go test comes after and wins
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
