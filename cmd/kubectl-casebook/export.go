@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -169,41 +170,79 @@ func openBucket(folder string) (*dir.Bucket, error) {
 // again is how long to wait before looking again for what is not sealed yet.
 const again = 500 * time.Millisecond
 
-// write exports, again and again until everything is sealed or the time is over.
+// errUnsealed says that a case is closed and its evidence is not yet: the bundle would not verify.
+var errUnsealed = errors.New("the case is closed, but the seal that closes its evidence is not in the log yet")
+
+// write exports, again and again until everything is sealed or the time is over. What an attempt before wrote is written
+// over, for a bundle only grows.
 func (e *exporting) write(ctx context.Context, bucket blob.Bucket, from source) (int, error) {
 	into, err := emptyFolder(e.into)
 	if err != nil {
 		return 0, err
 	}
 	defer into.Close() //nolint:errcheck // each file was written and closed
-	files := 0
-	sink := func(name string, data []byte) error {
+	var behind error   // why the attempt before was too early
+	for {
+		files, err := e.attempt(ctx, bucket, from, into)
+		switch {
+		case err == nil:
+			return files, nil
+		case early(err):
+			behind = err
+		case behind == nil || ctx.Err() == nil: // else the attempt was cut short
+			return 0, err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, timeoutf("cannot export the evidence within %s: %w", e.timeout, behind).so("See whether the controllers run and the EvidenceLog is Ready, and try again.")
+		case <-time.After(again):
+		}
+	}
+}
+
+// early tells whether an export failed only because the log is not as far as the case.
+func early(err error) bool {
+	_, undrained := errors.AsType[*evidence.NotDrainedError](err)
+	return undrained || errors.Is(err, errUnsealed) || errors.Is(err, store.ErrUnsettled) || errors.Is(err, blob.ErrNotFound)
+}
+
+// attempt exports once.
+func (e *exporting) attempt(ctx context.Context, bucket blob.Bucket, from source, into *os.Root) (files int, err error) {
+	records, err := from.records(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var last []byte // entry; they come in order
+	err = store.Export(ctx, bucket, from.ref, records, func(name string, data []byte) error {
 		files++
+		if path.Dir(name) == "entries" {
+			last = data
+		}
 		if err := into.MkdirAll(path.Dir(name), 0o750); err != nil {
 			return err
 		}
 		return into.WriteFile(name, data, 0o640)
+	})
+	if err == nil && closed(records) && !isSeal(last) {
+		err = errUnsealed
 	}
-	for {
-		files = 0 // what an attempt before wrote is written over: a bundle only grows
-		records, err := from.records(ctx)
-		if err != nil {
-			return 0, err
-		}
-		err = store.Export(ctx, bucket, from.ref, records, sink)
-		_, behind := errors.AsType[*evidence.NotDrainedError](err)
-		switch {
-		case err == nil:
-			return files, nil
-		case !behind && !errors.Is(err, store.ErrUnsettled) && !errors.Is(err, blob.ErrNotFound):
-			return 0, refusedf("cannot export the evidence: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			return 0, timeoutf("cannot export the evidence within %s: %w", e.timeout, err).so("See whether the controllers run and the EvidenceLog is Ready, and try again.")
-		case <-time.After(again):
-		}
+	if err != nil && !early(err) {
+		err = refusedf("cannot export the evidence: %w", err)
 	}
+	return files, err
+}
+
+// closed tells whether the records are those of a case that is closed, and therefore sealed soon.
+func closed(records []json.RawMessage) bool {
+	return slices.ContainsFunc(records, func(raw json.RawMessage) bool {
+		var of v1alpha1.Case
+		return json.Unmarshal(raw, &of) == nil && of.Kind == "Case" && of.Status.State == v1alpha1.CaseClosed
+	})
+}
+
+func isSeal(entry []byte) bool {
+	parsed, err := evidence.ParseEntry(entry)
+	return err == nil && parsed.Object.Kind == evidence.SealKind
 }
 
 // emptyFolder makes a folder, or takes one that is empty: another file in it would make the bundle wrong.
