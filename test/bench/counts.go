@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -108,7 +109,7 @@ func parseWrites(text string) (counts, error) {
 		out[w] += count
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("read the API server's metrics: there is no write in apiserver_request_total, so it is not what it was")
+		return nil, errors.New("read the API server's metrics: there is no write in apiserver_request_total, so it is not what it was")
 	}
 	return out, nil
 }

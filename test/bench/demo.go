@@ -26,12 +26,12 @@ func (b *bench) demo(ctx context.Context) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	binary := filepath.Join(dir, "demo")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./test/demo") //nolint:gosec // our own source
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./test/demo")
 	build.Dir = b.root
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the demo: %w\n%s", err, out)
 	}
-	command := exec.CommandContext(ctx, binary) //nolint:gosec // our own binary
+	command := exec.CommandContext(ctx, binary)
 	command.Dir, command.Env = b.root, append(os.Environ(), "KEEP=")
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) } // it then stops what it started
 	var out bytes.Buffer

@@ -103,7 +103,7 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		if !f.Holds {
 			mark = "✗"
 		}
-		fmt.Fprintf(w, "%s %-22s %8.2f %-2s <= %-3g %s\n", mark, f.Name, f.Value, f.Unit, f.Bound, f.About)
+		fmt.Fprintf(w, "%s %-22s %8.2f %-2s <= %-4g %s\n", mark, f.Name, f.Value, f.Unit, f.Bound, f.About)
 	}
 	return nil
 }

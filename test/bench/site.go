@@ -115,7 +115,7 @@ func (s *site) addTenant(ctx context.Context) error {
 // kubectl runs commands as the administrator, each with the same input.
 func (s *site) kubectl(ctx context.Context, input []byte, commands ...[]string) error {
 	for _, args := range commands {
-		command := exec.CommandContext(ctx, s.plane.Kubectl(), args...) //nolint:gosec // our own binary
+		command := exec.CommandContext(ctx, s.plane.Kubectl(), args...)
 		command.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig)
 		command.Stdin = bytes.NewReader(input)
 		if out, err := command.CombinedOutput(); err != nil {
@@ -157,7 +157,7 @@ func (s *site) startOperator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	operator := exec.Command(filepath.Join(s.root, "bin", "casebook"), "--kubeconfig", kubeconfig, //nolint:gosec // our own binary
+	operator := exec.Command(filepath.Join(s.root, "bin", "casebook"), "--kubeconfig", kubeconfig,
 		"--stream-dir", filepath.Join(s.dir, "stream"), "--gateway-address", address)
 	operator.Stdout, operator.Stderr = log, log
 	if err := errors.Join(operator.Start(), log.Close()); err != nil {
@@ -181,7 +181,7 @@ func (s *site) awaitReady(ctx context.Context) error {
 				return false, unready
 			}
 		}
-		answer, err := http.Get(s.gateway + "/readyz") //nolint:gosec,noctx // our own gateway
+		answer, err := http.Get(s.gateway + "/readyz")
 		if err != nil {
 			return false, err.Error()
 		}
@@ -232,7 +232,7 @@ func (s *site) quiet(ctx context.Context, seconds int) (counts, error) {
 			return now, nil
 		}
 	}
-	return nil, fmt.Errorf("wait for the operator to be done: something was written every few seconds for a minute")
+	return nil, errors.New("wait for the operator to be done: something was written every few seconds for a minute")
 }
 
 // pause lets time pass: what is measured over an interval needs one.
