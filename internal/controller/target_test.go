@@ -164,6 +164,31 @@ func TestLostAnswerIsReadBack(t *testing.T) {
 	w.Check()
 }
 
+// A lost request looks like a lost answer: the target shows that nothing happened, and it is sent again.
+func TestLostRequestIsSentAgain(t *testing.T) {
+	t.Parallel()
+	w := fixture.NewTenant(t)
+	pod := w.Pod("web-1")
+	var sends atomic.Int64
+	w.Run(meddling(func(_ context.Context, send func() connector.Result) connector.Result {
+		if sends.Add(1) == 1 {
+			return connector.Result{Outcome: v1alpha1.OutcomeInDoubt, Reason: v1alpha1.OutcomeUnknownReason, Message: "the connection was reset"}
+		}
+		return send()
+	}))
+	w.AwaitReady()
+	c := w.Alert(pod)
+	a := w.ActionOf(c, "isolate")
+	wantState(t, a, v1alpha1.ActionSucceeded, "")
+	if n := len(a.Status.Attempts); n != 2 || a.Status.Attempts[0].Outcome != v1alpha1.OutcomeInDoubt || a.Status.Attempts[1].Outcome != v1alpha1.OutcomeAcknowledged {
+		t.Errorf("there are %d attempts: %+v", n, a.Status.Attempts)
+	}
+	if !w.Isolated(pod) {
+		t.Error("it is said to have succeeded, and the pod is not isolated")
+	}
+	w.Check()
+}
+
 // Nothing was sent: it is tried again, each time announced.
 func TestNotSentIsTriedAgain(t *testing.T) {
 	t.Parallel()
