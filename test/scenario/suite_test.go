@@ -82,6 +82,7 @@ func prepare() (err error) {
 	go func() { built <- build(filepath.Join(stage.dir, "bin")) }()
 	stage.plane, err = controlplane.Start(controlplane.Options{
 		Root: stage.root, Manifests: []string{"config/crd", "config/policy", "config/rbac"},
+		Controllers: controlplane.Cleanup,
 	})
 	if err = errors.Join(err, <-built); err != nil {
 		return err
