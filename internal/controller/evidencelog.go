@@ -55,7 +55,7 @@ func (k *evidenceLogKind) Observe(ctx context.Context, of *v1alpha1.EvidenceLog)
 		return sealed{}, err
 	}
 	if err != nil {
-		return sealed{fault: err}, nil
+		return sealed{fault: err}, nil //nolint:nilerr // a bucket that is away is a state of the log
 	}
 	out := sealed{key: log.VerifierKey()}
 	if out.next, err = k.sealer.drain(ctx, of, log); err != nil {

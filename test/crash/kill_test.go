@@ -129,7 +129,7 @@ func post(t *testing.T, address, token string, w *fixture.World, pod string) err
 func TestKilledAtRandom(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	chance := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a seed that can be repeated is what is wanted
+	chance := rand.New(rand.NewPCG(seed, 0))
 	w := fixture.NewTenant(t, unattended)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -73,8 +73,10 @@ type story struct {
 	isolated             bool
 }
 
+const byPlaybook = "isolated, and closed by the playbook"
+
 var stories = map[string]story{
-	"isolated, and closed by the playbook": {
+	byPlaybook: {
 		edits: []fixture.Edit{unattended}, made: 1, marks: 2, isolated: true,
 		people: func(w *fixture.World, c *v1alpha1.Case) { w.AwaitState(c, v1alpha1.CaseClosed) },
 	},
@@ -143,6 +145,26 @@ func TestCrashAtEveryWrite(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEveryAnswerLost loses the answer of each write in turn, carried out or not, and lets the operator live: it must find
+// out what became of it.
+func TestEveryAnswerLost(t *testing.T) {
+	story := stories[byPlaybook]
+	uncut := newWire(0, false)
+	want := story.tell(t, uncut)
+	for i, write := range uncut.writes() {
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%02d after=%t %s", i+1, after, write), func(t *testing.T) {
+				t.Parallel()
+				wire := newWire(i+1, after)
+				wire.lives = true
+				if diff := cmp.Diff(want, story.tell(t, wire)); diff != "" {
+					t.Errorf("it comes to something else (-answered +lost):\n%s", diff)
+				}
+			})
+		}
 	}
 }
 

@@ -23,11 +23,13 @@ type wire struct {
 	armed bool
 	cut   int  // the write at which the process dies; never if zero
 	after bool // the write at which it dies is still carried out
+	lives bool // instead of dying: that write alone has no answer
 	story []string
 	dead  bool
 	died  chan struct{} // closed when it dies
 }
 
+// newWire cuts at a write, before or after it; never at zero.
 func newWire(cut int, after bool) *wire {
 	return &wire{cut: cut, after: after, died: make(chan struct{})}
 }
@@ -60,7 +62,7 @@ func (w *wire) begin(write string) (goes, comes bool) {
 
 // die is called with the lock held.
 func (w *wire) die() {
-	if !w.dead {
+	if !w.dead && !w.lives {
 		w.dead = true
 		close(w.died)
 	}
@@ -92,7 +94,7 @@ func (w *wire) writes() []string {
 func (w *wire) transport(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(request *http.Request) (response *http.Response, err error) {
 		err = w.pass(writeOf(request), func() error {
-			response, err = next.RoundTrip(request)
+			response, err = next.RoundTrip(request) //nolint:bodyclose // the caller closes it, or it is closed below
 			return err
 		})
 		if err != nil && response != nil {
