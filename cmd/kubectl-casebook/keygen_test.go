@@ -20,7 +20,7 @@ func TestWriteNewOverwritesNoKey(t *testing.T) {
 	if err := writeNew(path, "second", 0o600); err == nil || !strings.Contains(err.Error(), "cannot write the key") {
 		t.Errorf("error %v", err)
 	}
-	kept, err := os.ReadFile(path) //nolint:gosec // our own file
+	kept, err := os.ReadFile(path)
 	if err != nil || string(kept) != "first\n" {
 		t.Errorf("%q %v: the first key must stay", kept, err)
 	}
@@ -32,7 +32,7 @@ func TestKeygenMakesAPairThatFits(t *testing.T) {
 	args := []string{"evidence", "keygen", "casebook.example.com/soc", "--private", private, "--public", public}
 	command(t, "", args...).want(t, exitDone, "Made:")
 	command(t, "", args...).want(t, exitRefused, "cannot write the key", "Name a file that does not exist yet.")
-	signer, err := os.ReadFile(private) //nolint:gosec // our own file
+	signer, err := os.ReadFile(private)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestKeygenMakesAPairThatFits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(public); err != nil || strings.TrimSpace(string(got)) != want { //nolint:gosec // our own file
+	if got, err := os.ReadFile(public); err != nil || strings.TrimSpace(string(got)) != want {
 		t.Errorf("the public key is %q, want %q (%v)", got, want, err)
 	}
 }

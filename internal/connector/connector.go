@@ -33,7 +33,7 @@ const (
 	// OtherClusterReason: the target is in a cluster that the connector does not reach.
 	OtherClusterReason = "OtherCluster"
 	// CredentialsRejectedReason: the target does not accept the connector's credentials.
-	CredentialsRejectedReason = "CredentialsRejected" //nolint:gosec // a reason, not a credential
+	CredentialsRejectedReason = "CredentialsRejected"
 	// ImpersonationForbiddenReason: the operator may not act as the tenant's ServiceAccount.
 	ImpersonationForbiddenReason = "ImpersonationForbidden"
 	// RateLimitedReason: the target asks to be left alone for a while.

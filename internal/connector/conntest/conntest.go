@@ -128,13 +128,13 @@ func (f *Fixture) do(ctx context.Context, request connector.Request, want v1alph
 	result := f.Connector.Do(ctx, request)
 	var errs []error
 	if result.Outcome != want {
-		errs = append(errs, fmt.Errorf("Do of %s = %s, want %s", request.Operation, describe(result), want))
+		errs = append(errs, fmt.Errorf("the Do of %s = %s, want %s", request.Operation, describe(result), want))
 	}
 	if result.Outcome != v1alpha1.OutcomeAcknowledged && (result.Reason == "" || result.Message == "") {
-		errs = append(errs, fmt.Errorf("Do of %s does not say why: %s", request.Operation, describe(result)))
+		errs = append(errs, fmt.Errorf("the Do of %s does not say why: %s", request.Operation, describe(result)))
 	}
 	if len(result.Message) > connector.MaxMessage {
-		errs = append(errs, fmt.Errorf("Do of %s: its message has %d bytes, more than %d", request.Operation, len(result.Message), connector.MaxMessage))
+		errs = append(errs, fmt.Errorf("the Do of %s: its message has %d bytes, more than %d", request.Operation, len(result.Message), connector.MaxMessage))
 	}
 	return errors.Join(errs...)
 }
@@ -147,13 +147,13 @@ func describe(r connector.Result) string {
 func (f *Fixture) agrees(ctx context.Context, want bool) error {
 	observation, err := f.Connector.Verify(ctx, f.Request)
 	if err != nil {
-		return fmt.Errorf("Verify: %w", err)
+		return fmt.Errorf("in Verify: %w", err)
 	}
 	if holds := f.Holds(); holds != want || observation.Desired != want {
 		return fmt.Errorf("it holds: %t, Verify says %t (%s); want both %t", holds, observation.Desired, observation.Message, want)
 	}
 	if !observation.Desired && observation.Message == "" {
-		return errors.New("Verify does not say what stands there instead")
+		return errors.New("the Verify does not say what stands there instead")
 	}
 	return nil
 }
@@ -182,13 +182,13 @@ func (f *Fixture) settle(ctx context.Context) error {
 			}
 		}
 	default: // AtMostOnce: a person decides
-		return f.once(1)
+		return f.once()
 	}
-	return errors.Join(f.agrees(ctx, true), f.once(1))
+	return errors.Join(f.agrees(ctx, true), f.once())
 }
 
-// once checks that the effect took place at most that often.
-func (f *Fixture) once(most int) error {
+// once checks that the effect took place at most once.
+func (f *Fixture) once() error {
 	operation, err := f.operation()
 	if err != nil {
 		return err
@@ -199,8 +199,8 @@ func (f *Fixture) once(most int) error {
 		}
 		return nil
 	}
-	if got := f.Effects(); got > most && operation.EffectiveSemantics() != v1alpha1.Idempotent {
-		return fmt.Errorf("the effect took place %d times, want at most %d", got, most)
+	if got := f.Effects(); got > 1 && operation.EffectiveSemantics() != v1alpha1.Idempotent {
+		return fmt.Errorf("the effect took place %d times, want at most one", got)
 	}
 	return nil
 }

@@ -20,17 +20,17 @@ func replaced(ctx context.Context, tb testing.TB, s Subject) error {
 	touched := f.Replace()
 	before, err := f.Connector.Before(ctx, f.Request)
 	if err != nil {
-		return fmt.Errorf("Before: %w", err)
+		return fmt.Errorf("in Before: %w", err)
 	}
 	result := f.Connector.Do(ctx, f.Request)
 	errs := []error{touched()}
 	switch {
 	case before.Gone && (before.Desired || before.Message == ""):
-		errs = append(errs, fmt.Errorf("Before = %+v, want Gone alone, with a message", before))
+		errs = append(errs, fmt.Errorf("got Before = %+v, want Gone alone, with a message", before))
 	case before.Gone && (result.Outcome != v1alpha1.OutcomeRefused || result.Reason != v1alpha1.TargetReplacedReason):
-		errs = append(errs, fmt.Errorf("Do = %s, want Refused with reason %s", describe(result), v1alpha1.TargetReplacedReason))
+		errs = append(errs, fmt.Errorf("got Do = %s, want Refused with reason %s", describe(result), v1alpha1.TargetReplacedReason))
 	case !before.Gone && result.Outcome != v1alpha1.OutcomeAcknowledged:
-		errs = append(errs, fmt.Errorf("Before says that there is something to do, but Do = %s", describe(result)))
+		errs = append(errs, fmt.Errorf("the Before says that there is something to do, but Do = %s", describe(result)))
 	}
 	return errors.Join(append(errs, f.agrees(ctx, !before.Gone))...)
 }
@@ -57,11 +57,11 @@ func rival(ctx context.Context, tb testing.TB, s Subject) error {
 	touched := f.Rival()
 	before, err := f.Connector.Before(ctx, f.Request)
 	if err != nil || before.Desired || before.AsLeft || before.Message == "" {
-		return fmt.Errorf("Before = %+v, %v, want neither Desired nor AsLeft, with a message", before, err)
+		return fmt.Errorf("got Before = %+v, %w, want neither Desired nor AsLeft, with a message", before, err)
 	}
 	result := f.Connector.Do(ctx, f.Request)
 	if result.Outcome != v1alpha1.OutcomeRefused || result.Reason != v1alpha1.TargetChangedReason {
-		err = fmt.Errorf("Do = %s, want Refused with reason %s", describe(result), v1alpha1.TargetChangedReason)
+		err = fmt.Errorf("got Do = %s, want Refused with reason %s", describe(result), v1alpha1.TargetChangedReason)
 	}
 	return errors.Join(err, touched(), f.agrees(ctx, false))
 }
@@ -81,7 +81,7 @@ func rivalAfter(ctx context.Context, tb testing.TB, s Subject) error {
 	}
 	before, err := f.Connector.Before(ctx, back)
 	if err != nil || before.AsLeft || before.Message == "" {
-		errs = append(errs, fmt.Errorf("Before of %s = %+v, %v, want not AsLeft, with a message", back.Operation, before, err))
+		errs = append(errs, fmt.Errorf("Before of %s = %+v, %w, want not AsLeft, with a message", back.Operation, before, err))
 	}
 	return errors.Join(append(errs, f.do(ctx, back, v1alpha1.OutcomeRefused), touched())...)
 }
@@ -99,18 +99,18 @@ func rollback(ctx context.Context, tb testing.TB, s Subject) error {
 	}
 	before, err := f.Connector.Before(ctx, back)
 	if err != nil || !before.AsLeft || before.Desired || before.Gone {
-		return fmt.Errorf("Before of %s = %+v, %v, want AsLeft and something to do", back.Operation, before, err)
+		return fmt.Errorf("Before of %s = %+v, %w, want AsLeft and something to do", back.Operation, before, err)
 	}
 	if err := f.do(ctx, back, v1alpha1.OutcomeAcknowledged); err != nil {
 		return err
 	}
 	done, err := f.Connector.Verify(ctx, back)
 	if err != nil || !done.Desired {
-		return fmt.Errorf("Verify of %s = %+v, %v, want Desired", back.Operation, done, err)
+		return fmt.Errorf("Verify of %s = %+v, %w, want Desired", back.Operation, done, err)
 	}
 	again, err := f.Connector.Before(ctx, back)
 	if err != nil || !again.Desired {
-		return fmt.Errorf("Before of %s, when it is done = %+v, %v, want Desired", back.Operation, again, err)
+		return fmt.Errorf("Before of %s, when it is done = %+v, %w, want Desired", back.Operation, again, err)
 	}
 	return f.agrees(ctx, false)
 }

@@ -26,10 +26,10 @@ func declares(ctx context.Context, tb testing.TB, s Subject) error {
 	errs := []error{connector.CheckOperations(f.Connector.Operations())}
 	target, err := f.Connector.Target(s.Operation, f.Request.Input)
 	if err != nil || target != f.Request.Target || target.Type != operation.TargetType {
-		errs = append(errs, fmt.Errorf("Target = %+v, %v, want %+v of type %s", target, err, f.Request.Target, operation.TargetType))
+		errs = append(errs, fmt.Errorf("Target = %+v, %w, want %+v of type %s", target, err, f.Request.Target, operation.TargetType))
 	}
 	if _, err := f.Connector.Target("noSuchOperation", f.Request.Input); !isTerminal(err, connector.UnknownOperationReason) {
-		errs = append(errs, fmt.Errorf("Target of an unknown operation = %v, want a Terminal %s", err, connector.UnknownOperationReason))
+		errs = append(errs, fmt.Errorf("Target of an unknown operation = %w, want a Terminal %s", err, connector.UnknownOperationReason))
 	}
 	f.Wire.Heal()
 	for _, input := range operation.Inputs {
@@ -52,7 +52,7 @@ func (f *Fixture) refusesWithout(ctx context.Context, field string) error {
 	delete(bad.Input, field)
 	_, err := f.Connector.Target(bad.Operation, bad.Input)
 	if !isTerminal(err, connector.InvalidInputReason) || !strings.Contains(err.Error(), field) {
-		return fmt.Errorf("Target without input %q = %v, want a Terminal %s that names it", field, err, connector.InvalidInputReason)
+		return fmt.Errorf("Target without input %q = %w, want a Terminal %s that names it", field, err, connector.InvalidInputReason)
 	}
 	return f.do(ctx, bad, v1alpha1.OutcomeRefused)
 }
@@ -68,23 +68,23 @@ func works(ctx context.Context, tb testing.TB, s Subject) error {
 	f.Wire.Heal()
 	before, err := f.Connector.Before(ctx, f.Request)
 	if err != nil || before.Desired || before.Gone {
-		return fmt.Errorf("Before = %+v, %v, want something to do", before, err)
+		return fmt.Errorf("got Before = %+v, %w, want something to do", before, err)
 	}
 	if err := f.agrees(ctx, false); err != nil {
 		return fmt.Errorf("before it is done: %w", err)
 	}
 	if n := f.Wire.Writes(); n != 0 {
-		return fmt.Errorf("Before and Verify sent %d writes", n)
+		return fmt.Errorf("the reads Before and Verify sent %d writes", n)
 	}
 	if err := f.do(ctx, f.Request, v1alpha1.OutcomeAcknowledged); err != nil {
 		return err
 	}
-	if err := errors.Join(f.agrees(ctx, true), f.once(1)); err != nil {
+	if err := errors.Join(f.agrees(ctx, true), f.once()); err != nil {
 		return err
 	}
 	again, err := f.Connector.Before(ctx, f.Request)
 	if err != nil || !again.Desired {
-		return fmt.Errorf("Before, when it is done = %+v, %v, want Desired", again, err)
+		return fmt.Errorf("Before, when it is done = %+v, %w, want Desired", again, err)
 	}
 	return f.settle(ctx) // as after a crash that lost the answer
 }
@@ -161,7 +161,7 @@ func twice(ctx context.Context, tb testing.TB, s Subject) error {
 	if err := f.do(ctx, f.Request, v1alpha1.OutcomeAcknowledged); err != nil {
 		return err
 	}
-	return errors.Join(f.agrees(ctx, true), f.once(1))
+	return errors.Join(f.agrees(ctx, true), f.once())
 }
 
 func held(ctx context.Context, tb testing.TB, s Subject) error {
@@ -203,7 +203,7 @@ func late(ctx context.Context, tb testing.TB, s Subject) error {
 func refusing(ctx context.Context, f *Fixture, nth int) error {
 	result := f.Connector.Do(ctx, f.Request)
 	if result.Outcome != v1alpha1.OutcomeRefused && (nth == 1 || result.Outcome != v1alpha1.OutcomeInDoubt) {
-		return fmt.Errorf("Do = %s, want Refused, or InDoubt if it began", describe(result))
+		return fmt.Errorf("got Do = %s, want Refused, or InDoubt if it began", describe(result))
 	}
 	return errors.Join(f.agrees(ctx, false), f.settle(ctx))
 }
@@ -215,10 +215,10 @@ func forbidden(ctx context.Context, tb testing.TB, s Subject) error {
 		return err
 	}
 	if result := f.Connector.Do(ctx, f.Request); result.Reason != v1alpha1.TargetForbiddenReason {
-		return fmt.Errorf("Do = %s, want reason %s", describe(result), v1alpha1.TargetForbiddenReason)
+		return fmt.Errorf("got Do = %s, want reason %s", describe(result), v1alpha1.TargetForbiddenReason)
 	}
 	if _, err := f.Connector.Before(ctx, f.Request); err != nil && !isTerminal(err, v1alpha1.TargetForbiddenReason) {
-		return fmt.Errorf("Before = %v, want a Terminal %s", err, v1alpha1.TargetForbiddenReason)
+		return fmt.Errorf("got Before = %w, want a Terminal %s", err, v1alpha1.TargetForbiddenReason)
 	}
 	if f.Holds() {
 		return errors.New("it was done without permission")

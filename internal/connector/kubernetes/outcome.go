@@ -116,10 +116,8 @@ func (c *connection) answered(status metav1.Status, err error, s step) connector
 // forbidden tells RBAC, which a grant mends, from other ways to be forbidden:
 // admission, quota, a namespace that is being deleted.
 func (c *connection) forbidden(err error, s step) connector.Result {
-	verb := s.verb
-	for _, other := range []string{"create", "patch", "delete"} { // an apply needs patch, and create where the object is new
-		if strings.Contains(err.Error(), fmt.Sprintf("cannot %s resource", other)) {
-			verb = other
+	for _, verb := range []string{"create", "patch", "delete"} { // an apply needs patch, and create where the object is new
+		if strings.Contains(err.Error(), fmt.Sprintf("cannot %s resource", verb)) {
 			return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetForbiddenReason,
 				"could not %s: %s", s.what, c.missing(verb, s.on, s.namespace))
 		}
