@@ -160,6 +160,7 @@ func TestGuardrailThatDoesNotCompileAsks(t *testing.T) {
 	}
 	w.Judged(w.Decide(fixture.Lead, c, fixture.Approve(q, "The typo is being fixed")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
 	wantState(t, w.ActionOf(c, "isolate"), v1alpha1.ActionSucceeded, "")
+	w.Evidence(c, false)
 	w.Check()
 }
 

@@ -125,13 +125,13 @@ func (k *decisionKind) closing(ctx context.Context, d *v1alpha1.Decision, w *dec
 	if err != nil {
 		return err
 	}
-	if w.CloseError = casefile.CheckClose(compiled, w.Case.Status.Severity, *d.Spec.Close, d.Spec.Message); w.CloseError != nil {
-		return nil
-	}
-	if questions := w.Case.Status.Questions; len(questions) > 0 {
+	w.CloseError = casefile.CheckClose(compiled, w.Case.Status.Severity, *d.Spec.Close, d.Spec.Message)
+	if questions := w.Case.Status.Questions; w.CloseError == nil && len(questions) > 0 {
 		w.CloseError = fmt.Errorf("could not close the case: %s/%s is still open; answer it first, so that nothing is left half done",
 			w.Case.Name, questions[0].Handle)
-		return nil
+	}
+	if w.CloseError != nil {
+		return nil //nolint:nilerr // it is a fact about the decision
 	}
 	return k.going(ctx, d, w)
 }

@@ -81,7 +81,7 @@ func rivalAfter(ctx context.Context, tb testing.TB, s Subject) error {
 	}
 	before, err := f.Connector.Before(ctx, back)
 	if err != nil || before.AsLeft || before.Message == "" {
-		errs = append(errs, fmt.Errorf("Before of %s = %+v, %w, want not AsLeft, with a message", back.Operation, before, err))
+		errs = append(errs, fmt.Errorf("the Before of %s = %+v, %w, want not AsLeft, with a message", back.Operation, before, err))
 	}
 	return errors.Join(append(errs, f.do(ctx, back, v1alpha1.OutcomeRefused), touched())...)
 }
@@ -99,18 +99,18 @@ func rollback(ctx context.Context, tb testing.TB, s Subject) error {
 	}
 	before, err := f.Connector.Before(ctx, back)
 	if err != nil || !before.AsLeft || before.Desired || before.Gone {
-		return fmt.Errorf("Before of %s = %+v, %w, want AsLeft and something to do", back.Operation, before, err)
+		return fmt.Errorf("the Before of %s = %+v, %w, want AsLeft and something to do", back.Operation, before, err)
 	}
 	if err := f.do(ctx, back, v1alpha1.OutcomeAcknowledged); err != nil {
 		return err
 	}
 	done, err := f.Connector.Verify(ctx, back)
 	if err != nil || !done.Desired {
-		return fmt.Errorf("Verify of %s = %+v, %w, want Desired", back.Operation, done, err)
+		return fmt.Errorf("the Verify of %s = %+v, %w, want Desired", back.Operation, done, err)
 	}
 	again, err := f.Connector.Before(ctx, back)
 	if err != nil || !again.Desired {
-		return fmt.Errorf("Before of %s, when it is done = %+v, %w, want Desired", back.Operation, again, err)
+		return fmt.Errorf("the Before of %s, when it is done = %+v, %w, want Desired", back.Operation, again, err)
 	}
 	return f.agrees(ctx, false)
 }

@@ -26,10 +26,10 @@ func declares(ctx context.Context, tb testing.TB, s Subject) error {
 	errs := []error{connector.CheckOperations(f.Connector.Operations())}
 	target, err := f.Connector.Target(s.Operation, f.Request.Input)
 	if err != nil || target != f.Request.Target || target.Type != operation.TargetType {
-		errs = append(errs, fmt.Errorf("Target = %+v, %w, want %+v of type %s", target, err, f.Request.Target, operation.TargetType))
+		errs = append(errs, fmt.Errorf("got Target = %+v, %w, want %+v of type %s", target, err, f.Request.Target, operation.TargetType))
 	}
 	if _, err := f.Connector.Target("noSuchOperation", f.Request.Input); !isTerminal(err, connector.UnknownOperationReason) {
-		errs = append(errs, fmt.Errorf("Target of an unknown operation = %w, want a Terminal %s", err, connector.UnknownOperationReason))
+		errs = append(errs, fmt.Errorf("the Target of an unknown operation = %w, want a Terminal %s", err, connector.UnknownOperationReason))
 	}
 	f.Wire.Heal()
 	for _, input := range operation.Inputs {
@@ -52,7 +52,7 @@ func (f *Fixture) refusesWithout(ctx context.Context, field string) error {
 	delete(bad.Input, field)
 	_, err := f.Connector.Target(bad.Operation, bad.Input)
 	if !isTerminal(err, connector.InvalidInputReason) || !strings.Contains(err.Error(), field) {
-		return fmt.Errorf("Target without input %q = %w, want a Terminal %s that names it", field, err, connector.InvalidInputReason)
+		return fmt.Errorf("the Target without input %q = %w, want a Terminal %s that names it", field, err, connector.InvalidInputReason)
 	}
 	return f.do(ctx, bad, v1alpha1.OutcomeRefused)
 }
@@ -84,7 +84,7 @@ func works(ctx context.Context, tb testing.TB, s Subject) error {
 	}
 	again, err := f.Connector.Before(ctx, f.Request)
 	if err != nil || !again.Desired {
-		return fmt.Errorf("Before, when it is done = %+v, %w, want Desired", again, err)
+		return fmt.Errorf("got Before, when it is done = %+v, %w, want Desired", again, err)
 	}
 	return f.settle(ctx) // as after a crash that lost the answer
 }
