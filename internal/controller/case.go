@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,6 +31,7 @@ import (
 // decided. All of it is folded anew from what is observed.
 type caseKind struct {
 	client     client.Client
+	live       client.Reader // past the cache: revisions are not watched
 	connectors connector.Opener
 	clock      clock.PassiveClock
 }
@@ -146,13 +148,28 @@ func (k *caseKind) run(ctx context.Context, c *v1alpha1.Case, start casefile.Sta
 	if pb.Status.Revision == "" {
 		return nil, fault.Terminalf(v1alpha1.ReferenceNotFoundReason, "playbook %s has no revision that compiles: see kubectl describe playbook %s", pb.Name, pb.Name)
 	}
+	author, err := k.author(ctx, c.Namespace, pb.Status.Revision)
+	if err != nil {
+		return nil, err
+	}
 	return &v1alpha1.PlaybookRun{
 		ObjectMeta: metav1.ObjectMeta{Name: runName(c, start), Namespace: c.Namespace, Labels: map[string]string{v1alpha1.CaseLabel: c.Name}},
 		Spec: v1alpha1.PlaybookRunSpec{
 			CaseRef: v1alpha1.RecordRef{Name: c.Name, UID: string(c.UID)}, PlaybookRef: v1alpha1.LocalRef{Name: pb.Name},
-			Revision: pb.Status.Revision, Author: pb.Annotations[v1alpha1.ChangedByAnnotation], Item: start.Item, Inputs: start.Inputs,
+			Revision: pb.Status.Revision, Author: author, Item: start.Item, Inputs: start.Inputs,
 		},
 	}, nil
+}
+
+// author is who wrote the revision, which may not be who changed the playbook last.
+func (k *caseKind) author(ctx context.Context, namespace, revision string) (string, error) {
+	var pinned appsv1.ControllerRevision
+	if err := k.live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: revision}, &pinned); apierrors.IsNotFound(err) {
+		return "", fault.Terminalf(v1alpha1.RevisionMissingReason, "the playbook revision %s does not exist any more: change the playbook", revision)
+	} else if err != nil {
+		return "", fmt.Errorf("read playbook revision %s: %w", revision, err)
+	}
+	return pinned.Annotations[v1alpha1.ChangedByAnnotation], nil
 }
 
 // Decide folds what was observed.

@@ -35,7 +35,7 @@ func TestPeopleWorkOnACase(t *testing.T) {
 	void(fixture.Analyst, fixture.Close("TruePositive", "Done"), v1alpha1.InvalidSpecReason, c.Name+"/keep is still open")
 	counted(fixture.Lead, fixture.Answer(q, "keep"))
 	void(fixture.Lead2, fixture.Answer(q, "release"), v1alpha1.LateReason)
-	w.AwaitRun(c, v1alpha1.RunState.Ended)
+	w.AwaitRest(c)
 
 	counted(fixture.Analyst, fixture.Close("TruePositive", "Confirmed with the shop team"))
 	w.AwaitState(c, v1alpha1.CaseClosed)
@@ -71,7 +71,7 @@ func TestCriticalCaseNeedsARootCause(t *testing.T) {
 		t.Fatalf("the case is %s: %+v", c.Status.Severity, c.Status.SeverityTrace)
 	}
 	w.Judged(w.Decide(fixture.Lead, c, fixture.Answer(q, "keep")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
-	w.AwaitRun(c, v1alpha1.RunState.Ended)
+	w.AwaitRest(c)
 	spec := fixture.Close("TruePositive", "Confirmed")
 	w.Judged(w.Decide(fixture.Analyst, c, spec), v1alpha1.DecisionVoid, v1alpha1.InvalidSpecReason, "root cause")
 	spec.Close.RootCause = "An old image"

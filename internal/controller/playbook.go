@@ -83,6 +83,7 @@ func revisionOf(pb *v1alpha1.Playbook) (*appsv1.ControllerRevision, error) {
 	return &appsv1.ControllerRevision{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: pb.Name + "-" + hex.EncodeToString(sum[:5]), Namespace: pb.Namespace, Labels: map[string]string{PlaybookLabel: pb.Name},
+			Annotations: map[string]string{v1alpha1.ChangedByAnnotation: pb.Annotations[v1alpha1.ChangedByAnnotation]},
 		},
 		Data: runtime.RawExtension{Raw: raw}, Revision: pb.Generation,
 	}, nil

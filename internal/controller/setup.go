@@ -100,7 +100,7 @@ func setupRecords(mgr ctrl.Manager, direct client.Client, o Options, sealer *Sea
 	c := mgr.GetClient()
 	for _, err := range []error{
 		complete(mgr, "case", &loop.Loop[*v1alpha1.Case, casefile.World, casefile.Start]{
-			Kind: &caseKind{client: c, connectors: o.Connectors, clock: o.Clock}, Headline: v1alpha1.EnrichedCondition, Record: true,
+			Kind: &caseKind{client: c, live: direct, connectors: o.Connectors, clock: o.Clock}, Headline: v1alpha1.EnrichedCondition, Record: true,
 			Client: c, Events: mgr.GetEventRecorder("case"), Actor: "case", Clock: o.Clock, Heads: sealer,
 			Quiet: map[string]bool{v1alpha1.LookupsAnsweredReason: true},
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Case{}).

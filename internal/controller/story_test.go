@@ -34,7 +34,7 @@ func TestAlertIsolatesAndSilenceReleases(t *testing.T) {
 	if w.Isolated(pod) {
 		t.Error("the pod is still isolated")
 	}
-	w.AwaitRun(c, v1alpha1.RunState.Ended)
+	w.AwaitRest(c)
 	w.AwaitState(c, v1alpha1.CaseInvestigating) // what contained it was taken back
 	w.Judged(w.Decide(fixture.Analyst, c, fixture.Close("BenignPositive", "Nobody wanted it kept")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
 	w.AwaitState(c, v1alpha1.CaseClosed)

@@ -34,9 +34,13 @@ func (k KubeSources) Get(ctx context.Context, namespace, name string) (*v1alpha1
 // requests is not a flood of reads; a changed Secret counts after this.
 const secretAge = 10 * time.Second
 
+// failureAge is how long a Secret that could not be read is not asked for again: what is mended is soon seen, and senders
+// cannot make the gateway ask at will.
+const failureAge = time.Second
+
 // KubeSecrets reads Secrets live, one at a time, as the tenant's RoleBinding
-// allows: a cache would need to list them. What was read, or why it could not be,
-// is used for ten seconds. The zero value of all but Reader is usable.
+// allows: a cache would need to list them. What was read is used for ten seconds,
+// why it could not be for one. The zero value of all but Reader is usable.
 type KubeSecrets struct {
 	// Reader reads from the API server, not from a cache.
 	Reader client.Reader
@@ -64,7 +68,11 @@ func (k *KubeSecrets) Get(ctx context.Context, namespace string, ref v1alpha1.Se
 	entry := k.entry(name)
 	entry.mu.Lock()
 	defer entry.mu.Unlock()
-	if entry.time.IsZero() || now().Sub(entry.time) > secretAge {
+	age := secretAge
+	if entry.err != nil {
+		age = failureAge
+	}
+	if entry.time.IsZero() || now().Sub(entry.time) > age {
 		var secret corev1.Secret
 		entry.err = k.Reader.Get(ctx, name, &secret)
 		if ctx.Err() != nil { // the sender went away: that says nothing of the Secret
