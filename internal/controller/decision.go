@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -126,26 +127,30 @@ func (k *decisionKind) closing(ctx context.Context, d *v1alpha1.Decision, w *dec
 		return err
 	}
 	w.CloseError = casefile.CheckClose(compiled, w.Case.Status.Severity, *d.Spec.Close, d.Spec.Message)
-	if questions := w.Case.Status.Questions; w.CloseError == nil && len(questions) > 0 {
-		w.CloseError = fmt.Errorf("could not close the case: %s/%s is still open; answer it first, so that nothing is left half done",
-			w.Case.Name, questions[0].Handle)
-	}
-	if w.CloseError != nil {
-		return nil //nolint:nilerr // it is a fact about the decision
-	}
 	return k.going(ctx, d, w)
 }
 
-// going refuses to close a case while a run of it can still act.
+// going refuses to close a case that still asks, or of which a run can still act. Runs and actions are read live: what the
+// case itself says of them comes later.
 func (k *decisionKind) going(ctx context.Context, d *v1alpha1.Decision, w *decisionWorld) error {
 	var runs v1alpha1.PlaybookRunList
+	var actions v1alpha1.ActionList
 	of := []client.ListOption{client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.CaseLabel: d.Spec.CaseRef.Name}}
-	if err := k.direct.List(ctx, &runs, of...); err != nil {
-		return fmt.Errorf("list the runs of case %s: %w", d.Spec.CaseRef.Name, err)
+	for _, list := range []client.ObjectList{&runs, &actions} {
+		if err := k.direct.List(ctx, list, of...); err != nil {
+			return fmt.Errorf("list what belongs to case %s: %w", d.Spec.CaseRef.Name, err)
+		}
+	}
+	runs.Items = slices.DeleteFunc(runs.Items, func(r v1alpha1.PlaybookRun) bool { return r.Spec.CaseRef.UID != d.Spec.CaseRef.UID })
+	actions.Items = slices.DeleteFunc(actions.Items, func(a v1alpha1.Action) bool { return a.Spec.CaseRef.UID != d.Spec.CaseRef.UID })
+	if questions := casefile.Questions(runs.Items, actions.Items); len(questions) > 0 {
+		w.CloseError = fmt.Errorf("could not close the case: %s/%s is still open; answer it first, so that nothing is left half done",
+			w.Case.Name, questions[0].Handle)
+		return nil
 	}
 	for _, run := range runs.Items {
 		stalled := meta.IsStatusConditionTrue(run.Status.Conditions, v1alpha1.StalledCondition)
-		if run.Spec.CaseRef.UID == d.Spec.CaseRef.UID && !run.Status.State.Ended() && !stalled {
+		if !run.Status.State.Ended() && !stalled {
 			w.CloseError = fmt.Errorf("could not close the case: playbook %s is at step %s; wait for it to end", run.Spec.PlaybookRef.Name, run.Status.Step)
 		}
 	}

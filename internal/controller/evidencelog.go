@@ -127,7 +127,7 @@ func setupEvidence(mgr ctrl.Manager, _ client.Client, o Options, sealer *Sealer)
 	}
 	return complete(mgr, "evidencelog", &loop.Loop[*v1alpha1.EvidenceLog, sealed, struct{}]{
 		Kind: &evidenceLogKind{sealer: sealer}, Headline: v1alpha1.ReadyCondition, Client: mgr.GetClient(),
-		Events: mgr.GetEventRecorder("evidencelog"), Actor: "evidencelog", Clock: o.Clock,
+		Events: mgr.GetEventRecorder("evidencelog"), Actor: "evidencelog", Clock: o.Clock, StalledRecheck: stalledRecheck,
 	}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.EvidenceLog{}).
 		Watches(&v1alpha1.Case{}, sealer.marks()).Watches(&v1alpha1.Signal{}, sealer.marks()).
 		Watches(&v1alpha1.PlaybookRun{}, sealer.marks()).Watches(&v1alpha1.Action{}, sealer.marks()).

@@ -85,7 +85,7 @@ var stories = map[string]story{
 		people: func(w *fixture.World, c *v1alpha1.Case) {
 			q := w.AwaitQuestion(c, "keep")
 			w.Judged(w.Decide(fixture.Lead, c, fixture.Answer(q, "release")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
-			w.AwaitRun(c, v1alpha1.RunState.Ended)
+			w.AwaitRest(c)
 			w.Judged(w.Decide(fixture.Analyst, c, fixture.Close("FalsePositive", "A test")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
 			w.AwaitState(c, v1alpha1.CaseClosed)
 		},

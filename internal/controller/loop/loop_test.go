@@ -141,6 +141,32 @@ func wantAnswer(t *testing.T, result ctrl.Result, err error, after time.Duration
 	}
 }
 
+// What hangs on a grant is looked at again although nothing that is watched changes, and is then in use.
+func TestStalledIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	d := drive(t, mapping(), false, v1alpha1.ReadyCondition)
+	d.loop.StalledRecheck = time.Minute
+	granted := false
+	d.kind.observe = func() error {
+		if granted {
+			return nil
+		}
+		return fault.Terminalf(v1alpha1.SecretForbiddenReason, "the operator may not read secret x: grant it")
+	}
+	d.kind.decide = func(*v1alpha1.Mapping) loop.Plan[string] { return outcomes["done"].plan }
+	for pass := range 3 {
+		wrote, result, err := d.pass()
+		if wrote != (pass == 0) {
+			t.Errorf("pass %d wrote: %t", pass+1, wrote)
+		}
+		wantAnswer(t, result, err, time.Minute, false, false)
+	}
+	granted = true
+	if wrote, _, err := d.pass(); !wrote || err != nil || stand(d.read(), v1alpha1.ReadyCondition) != "True Ready" {
+		t.Errorf("it stands at %q, %v", stand(d.read(), v1alpha1.ReadyCondition), err)
+	}
+}
+
 // An outcome that changes is written and announced once, and the entries tell the way.
 func TestOutcomesInTurn(t *testing.T) {
 	t.Parallel()
