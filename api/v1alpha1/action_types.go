@@ -191,7 +191,7 @@ type ActionStatus struct {
 	// verdict is what the guardrails say.
 	// +optional
 	Verdict *GuardVerdict `json:"verdict,omitempty"`
-	// question is what people are asked while the action waits for them.
+	// question is what people are asked while the state is Asking, or were asked; a late answer is told that it is late.
 	// +optional
 	Question *Question `json:"question,omitempty"`
 	// approvals are the decisions that approved it.

@@ -138,7 +138,7 @@ type StepStatus struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	Action string `json:"action,omitempty"`
-	// question is what it asks while it waits for people.
+	// question is what it asks while it waits, or asked; a late answer is told that it is late.
 	// +optional
 	Question *Question `json:"question,omitempty"`
 	// answer is the option that was chosen.
