@@ -60,6 +60,7 @@ func (k *evidenceLogKind) Observe(ctx context.Context, of *v1alpha1.EvidenceLog)
 	out := sealed{key: log.VerifierKey()}
 	if out.next, err = k.sealer.drain(ctx, of, log); err != nil {
 		k.sealer.reopen(of)
+		ctrl.LoggerFrom(ctx).Error(err, "Entries wait in their records")
 		out.fault = err
 	}
 	out.checkpoint, out.size = log.Checkpoint()
@@ -76,7 +77,7 @@ func (k *evidenceLogKind) Decide(_ context.Context, of *v1alpha1.EvidenceLog, w 
 		plan.Recheck = retryEvery
 		plan.Headline = metav1.Condition{
 			Status: metav1.ConditionFalse, Reason: v1alpha1.BucketUnavailableReason,
-			Message: "entries wait in their records until the bucket can be written: " + w.fault.Error(),
+			Message: "entries wait in their records until the bucket can be written: " + cause(w.fault).Error(),
 		}
 		return plan
 	}
@@ -93,6 +94,26 @@ func (k *evidenceLogKind) Decide(_ context.Context, of *v1alpha1.EvidenceLog, w 
 	at := metav1.NewTime(now)
 	of.Status.Size, of.Status.Checkpoint, of.Status.CheckpointTime = &w.size, w.checkpoint, &at
 	return plan
+}
+
+// cause is what is at the bottom of an error, of the first where there are several: what was being sealed when it failed
+// differs from pass to pass, and a condition's message must not.
+func cause(err error) error {
+	for {
+		var inner error
+		switch e := err.(type) { //nolint:errorlint // it walks the chain itself
+		case interface{ Unwrap() error }:
+			inner = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			if all := e.Unwrap(); len(all) > 0 {
+				inner = all[0]
+			}
+		}
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
 }
 
 // Act has nothing to do.
