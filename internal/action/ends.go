@@ -94,10 +94,3 @@ func approver(p Permission) *v1alpha1.JournalActor {
 	}
 	return Person(p.Approvals[len(p.Approvals)-1].Actor)
 }
-
-func orElse(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}

@@ -15,6 +15,7 @@
 package action
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -243,7 +244,7 @@ func lookBefore(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World
 	case before.Desired && doubted(status):
 		return done(status, before, now), true // an attempt in doubt did it
 	case before.Desired:
-		return end(status, v1alpha1.ActionNotNeeded, v1alpha1.AlreadySoReason, orElse(before.Message, "the target was already as desired"), now), true
+		return end(status, v1alpha1.ActionNotNeeded, v1alpha1.AlreadySoReason, cmp.Or(before.Message, "the target was already as desired"), now), true
 	case spec.RollbackOf != nil && !before.AsLeft:
 		return end(status, v1alpha1.ActionFailed, v1alpha1.TargetChangedReason, before.Message, now), true
 	}
@@ -307,12 +308,12 @@ func note(status *v1alpha1.ActionStatus, w World, now time.Time) Step {
 	switch sent.Outcome {
 	case v1alpha1.OutcomeAcknowledged:
 		if !w.Verifiable {
-			return end(status, v1alpha1.ActionSucceeded, v1alpha1.AcknowledgedReason, orElse(sent.Message, "the target acknowledged it; there is nothing to read back"), now)
+			return end(status, v1alpha1.ActionSucceeded, v1alpha1.AcknowledgedReason, cmp.Or(sent.Message, "the target acknowledged it; there is nothing to read back"), now)
 		}
 		status.State = v1alpha1.ActionVerifying
 		return verify(status, w, now)
 	case v1alpha1.OutcomeRefused:
-		return end(status, v1alpha1.ActionFailed, orElse(sent.Reason, v1alpha1.RefusedReason), sent.Message, now)
+		return end(status, v1alpha1.ActionFailed, cmp.Or(sent.Reason, v1alpha1.RefusedReason), sent.Message, now)
 	case v1alpha1.OutcomeNotSent:
 		status.State, status.Message = v1alpha1.ActionReady, sent.Message
 		return Step{Recheck: retryAt(status).Sub(now)}
@@ -376,5 +377,5 @@ func verify(status *v1alpha1.ActionStatus, w World, now time.Time) Step {
 
 func done(status *v1alpha1.ActionStatus, after *Sight, now time.Time) Step {
 	status.After = after.State
-	return end(status, v1alpha1.ActionSucceeded, v1alpha1.VerifiedReason, orElse(after.Message, "read back: the target is as desired"), now)
+	return end(status, v1alpha1.ActionSucceeded, v1alpha1.VerifiedReason, cmp.Or(after.Message, "read back: the target is as desired"), now)
 }

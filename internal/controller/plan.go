@@ -4,6 +4,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -87,7 +88,7 @@ func planAction(ctx context.Context, c client.Reader, opener connector.Opener, w
 
 func rollbackPlan(connectorName string, declared connector.Operation) v1alpha1.RollbackPlan {
 	if declared.Rollback == "" {
-		return v1alpha1.RollbackPlan{NotPossible: orElse(declared.NotPossible, "the operation has no rollback")}
+		return v1alpha1.RollbackPlan{NotPossible: cmp.Or(declared.NotPossible, "the operation has no rollback")}
 	}
 	return v1alpha1.RollbackPlan{Operation: connectorName + "/" + declared.Rollback}
 }
@@ -106,13 +107,6 @@ const actionDeadline = 24 * time.Hour
 func splitOperation(name string) (connectorName, operation string) {
 	connectorName, operation, _ = strings.Cut(name, "/")
 	return connectorName, operation
-}
-
-func orElse(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
 
 // describeTarget says what an operation changes, for people: pod shop/web-6d4f9.

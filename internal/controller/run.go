@@ -4,11 +4,13 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -151,7 +153,7 @@ func runEnded(run *v1alpha1.PlaybookRun) metav1.Condition {
 	case v1alpha1.RunAborted:
 		return metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.CaseClosedReason, Message: run.Status.Message}
 	default:
-		return metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.StepFailedReason, Message: orElse(run.Status.Message, "a step failed")}
+		return metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.StepFailedReason, Message: cmp.Or(run.Status.Message, "a step failed")}
 	}
 }
 
@@ -179,7 +181,7 @@ func (k *runKind) Act(ctx context.Context, run *v1alpha1.PlaybookRun, want playb
 
 func (k *runKind) plan(ctx context.Context, run *v1alpha1.PlaybookRun, want playbook.Want) (*v1alpha1.Action, error) {
 	wanted := intent{
-		name: kube.ChildName(run.Spec.CaseRef.Name+"-"+lower(want.Step), string(run.UID), want.Step), namespace: run.Namespace,
+		name: kube.ChildName(run.Spec.CaseRef.Name+"-"+strings.ToLower(want.Step), string(run.UID), want.Step), namespace: run.Namespace,
 		operation: want.Operation, input: want.Input,
 		spec: v1alpha1.ActionSpec{
 			CaseRef: run.Spec.CaseRef, RunRef: &v1alpha1.RecordRef{Name: run.Name, UID: string(run.UID)}, Step: want.Step,

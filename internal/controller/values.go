@@ -5,7 +5,6 @@ package controller
 
 import (
 	"encoding/json"
-	"strings"
 	"sync"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -20,9 +19,6 @@ func decodeObject(raw *apiextensionsv1.JSON) (map[string]any, error) {
 	err := json.Unmarshal(raw.Raw, &out)
 	return out, err
 }
-
-// lower makes a camelCase step name fit for a Kubernetes name.
-func lower(name string) string { return strings.ToLower(name) }
 
 // boundedCache keeps what was made of things that never change; when it is full it begins anew.
 type boundedCache[K comparable, V any] struct {
