@@ -93,6 +93,12 @@ type ActionSpec struct {
 	// connectorRef names the Connector, with the uid it had, so that another of its name is not mistaken for it.
 	// +required
 	ConnectorRef RecordRef `json:"connectorRef,omitzero"`
+	// connectorRevision names the ControllerRevision of the connector's operations that this action executes; empty where
+	// they are in code.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	ConnectorRevision string `json:"connectorRevision,omitempty"`
 	// operation is the operation, as connector/operation.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
@@ -202,6 +208,12 @@ type ActionStatus struct {
 	// before is what was read at the target before anything was sent.
 	// +optional
 	Before *apiextensionsv1.JSON `json:"before,omitempty"`
+	// resolutions are the decisions on what became of an attempt whose outcome was unknown.
+	// +listType=map
+	// +listMapKey=decision
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Resolutions []Resolution `json:"resolutions,omitempty"`
 	// attempts are the executions, each announced here before its first byte was sent.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
@@ -253,6 +265,29 @@ type Approval struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +required
 	Decision string `json:"decision,omitempty"`
+	// actor is who decided.
+	// +required
+	Actor Actor `json:"actor,omitzero"`
+	// time is when.
+	// +required
+	Time metav1.MicroTime `json:"time,omitzero"`
+}
+
+// Resolution is a decision on an action whose outcome was unknown.
+type Resolution struct {
+	// decision names the Decision.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Decision string `json:"decision,omitempty"`
+	// outcome is what was decided.
+	// +required
+	Outcome ResolveOutcome `json:"outcome,omitempty"`
+	// message says what the person found.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +optional
+	Message string `json:"message,omitempty"`
 	// actor is who decided.
 	// +required
 	Actor Actor `json:"actor,omitzero"`

@@ -144,6 +144,14 @@ type CaseStatus struct {
 	// +kubebuilder:validation:MaxItems=200
 	// +optional
 	Indicators []Indicator `json:"indicators,omitempty"`
+	// sightings are the addresses that the signals name, with their times, in the order of time.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Sightings []Sighting `json:"sightings,omitempty"`
+	// typeRef names the CaseType that a person gave the case in place of spec.typeRef.
+	// +optional
+	TypeRef *LocalRef `json:"typeRef,omitempty"`
 	// enrichments are what lookups said.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
@@ -180,6 +188,23 @@ type SignalTotals struct {
 	LastTime metav1.MicroTime `json:"lastTime,omitzero"`
 }
 
+// Sighting is where something of the case was seen, and when.
+type Sighting struct {
+	// ip is the address.
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=45
+	// +required
+	IP string `json:"ip,omitempty"`
+	// time is when the signal's tool observed it, or else when it was received.
+	// +required
+	Time metav1.MicroTime `json:"time,omitzero"`
+	// signal names the Signal.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Signal string `json:"signal,omitempty"`
+}
+
 // EnrichmentRecord is one lookup and what it said.
 type EnrichmentRecord struct {
 	// name is the enrichment of the type.
@@ -192,6 +217,16 @@ type EnrichmentRecord struct {
 	// +kubebuilder:validation:MaxLength=128
 	// +required
 	Lookup string `json:"lookup,omitempty"`
+	// item names what it was asked for, where the type looks up something for each of several.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Item string `json:"item,omitempty"`
+	// decision names the Decision that asked for it by hand. Such a record informs people; expressions do not see it.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Decision string `json:"decision,omitempty"`
 	// input is what it was asked.
 	// +optional
 	Input *apiextensionsv1.JSON `json:"input,omitempty"`

@@ -14,6 +14,7 @@ import (
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Namespaced,shortName=dec,categories={casebook}
 // +kubebuilder:selectablefield:JSONPath=`.spec.caseRef.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.verdict`
 // +kubebuilder:printcolumn:name="Case",type=string,JSONPath=`.spec.caseRef.name`
 // +kubebuilder:printcolumn:name="Verdict",type=string,JSONPath=`.spec.verdict`
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
@@ -35,10 +36,11 @@ type Decision struct {
 }
 
 // Verdict is what a person decides.
-// +kubebuilder:validation:Enum=Approve;Deny;Answer;Act;Assign;Comment;Close;Reopen;Rollback
+// +kubebuilder:validation:Enum=Approve;Deny;Answer;Act;Assign;Comment;Close;Reopen;Rollback;Resolve;Lookup;Run;Set;Add;Freeze;Thaw
 type Verdict string
 
-// The verdicts. Each needs its own RBAC verb on cases: the verdict in lower case, and approve for Deny.
+// The verdicts. Each needs its own RBAC verb on cases: the verdict in lower case; approve for Deny, act for Lookup, edit
+// for Set and Add, and freeze for Thaw.
 const (
 	VerdictApprove  Verdict = "Approve"
 	VerdictDeny     Verdict = "Deny"
@@ -49,6 +51,13 @@ const (
 	VerdictClose    Verdict = "Close"
 	VerdictReopen   Verdict = "Reopen"
 	VerdictRollback Verdict = "Rollback"
+	VerdictResolve  Verdict = "Resolve"
+	VerdictLookup   Verdict = "Lookup"
+	VerdictRun      Verdict = "Run"
+	VerdictSet      Verdict = "Set"
+	VerdictAdd      Verdict = "Add"
+	VerdictFreeze   Verdict = "Freeze"
+	VerdictThaw     Verdict = "Thaw"
 )
 
 // DecisionSpec is one judgement.
@@ -58,10 +67,16 @@ const (
 // +kubebuilder:validation:XValidation:rule="has(self.assign) == (self.verdict == 'Assign')",message="set spec.assign for the verdict Assign, and for no other",fieldPath=".assign"
 // +kubebuilder:validation:XValidation:rule="has(self.close) == (self.verdict == 'Close')",message="set spec.close for the verdict Close, and for no other",fieldPath=".close"
 // +kubebuilder:validation:XValidation:rule="has(self.rollback) == (self.verdict == 'Rollback')",message="set spec.rollback for the verdict Rollback, and for no other",fieldPath=".rollback"
-// +kubebuilder:validation:XValidation:rule="has(self.message) || !(self.verdict in ['Approve', 'Deny', 'Comment', 'Close', 'Reopen', 'Rollback'])",message="give spec.message: it says why, and is kept as evidence",fieldPath=".message"
+// +kubebuilder:validation:XValidation:rule="has(self.message) || !(self.verdict in ['Approve', 'Deny', 'Comment', 'Close', 'Reopen', 'Rollback', 'Resolve', 'Set', 'Freeze', 'Thaw'])",message="give spec.message: it says why, and is kept as evidence",fieldPath=".message"
+// +kubebuilder:validation:XValidation:rule="has(self.caseRef) != (self.verdict in ['Freeze', 'Thaw'])",message="name the case in spec.caseRef; Freeze and Thaw are about the whole namespace and name none",fieldPath=".caseRef"
+// +kubebuilder:validation:XValidation:rule="has(self.resolve) == (self.verdict == 'Resolve')",message="set spec.resolve for the verdict Resolve, and for no other",fieldPath=".resolve"
+// +kubebuilder:validation:XValidation:rule="has(self.lookup) == (self.verdict == 'Lookup')",message="set spec.lookup for the verdict Lookup, and for no other",fieldPath=".lookup"
+// +kubebuilder:validation:XValidation:rule="has(self.run) == (self.verdict == 'Run')",message="set spec.run for the verdict Run, and for no other",fieldPath=".run"
+// +kubebuilder:validation:XValidation:rule="has(self.set) == (self.verdict == 'Set')",message="set spec.set for the verdict Set, and for no other",fieldPath=".set"
+// +kubebuilder:validation:XValidation:rule="has(self.add) == (self.verdict == 'Add')",message="set spec.add for the verdict Add, and for no other",fieldPath=".add"
 type DecisionSpec struct {
-	// caseRef names the Case.
-	// +required
+	// caseRef names the Case; absent for the verdicts Freeze and Thaw, which are about the whole namespace.
+	// +optional
 	CaseRef RecordRef `json:"caseRef,omitzero"`
 	// verdict is what is decided.
 	// +required
@@ -86,6 +101,21 @@ type DecisionSpec struct {
 	// rollback takes an action back.
 	// +optional
 	Rollback *RollbackDecision `json:"rollback,omitempty"`
+	// resolve says what became of an action whose outcome is unknown.
+	// +optional
+	Resolve *ResolveDecision `json:"resolve,omitempty"`
+	// lookup asks for a read, whose answer is kept with the case.
+	// +optional
+	Lookup *LookupDecision `json:"lookup,omitempty"`
+	// run starts a playbook.
+	// +optional
+	Run *RunDecision `json:"run,omitempty"`
+	// set corrects the record.
+	// +optional
+	Set *SetDecision `json:"set,omitempty"`
+	// add adds what the case is about.
+	// +optional
+	Add *AddDecision `json:"add,omitempty"`
 	// actor is who decides, as the API server authenticated them. It is stamped at admission: what a client writes here
 	// is replaced.
 	// +optional
@@ -158,6 +188,93 @@ type RollbackDecision struct {
 	// actionRef names the Action.
 	// +required
 	ActionRef RecordRef `json:"actionRef,omitzero"`
+}
+
+// ResolveOutcome is what a person found of an action whose outcome was unknown.
+// +kubebuilder:validation:Enum=Happened;DidNot;Retry
+type ResolveOutcome string
+
+// The outcomes of a resolution.
+const (
+	// ResolveHappened: the target did it. The action succeeded.
+	ResolveHappened ResolveOutcome = "Happened"
+	// ResolveDidNot: the target did not do it. The action failed.
+	ResolveDidNot ResolveOutcome = "DidNot"
+	// ResolveRetry: the target did not do it, and it is to be tried again.
+	ResolveRetry ResolveOutcome = "Retry"
+)
+
+// ResolveDecision says what became of an action.
+type ResolveDecision struct {
+	// actionRef names the Action, whose state is Unknown.
+	// +required
+	ActionRef RecordRef `json:"actionRef,omitzero"`
+	// outcome is what the person found.
+	// +required
+	Outcome ResolveOutcome `json:"outcome,omitempty"`
+}
+
+// LookupDecision asks for a read.
+type LookupDecision struct {
+	// operation is the operation, as connector/operation.
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][a-z0-9.-]*/[a-z][A-Za-z0-9]*$`
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=128
+	// +required
+	Operation string `json:"operation,omitempty"`
+	// input is the operation's input.
+	// +optional
+	Input *apiextensionsv1.JSON `json:"input,omitempty"`
+}
+
+// RunDecision starts a playbook.
+type RunDecision struct {
+	// playbookRef names the Playbook.
+	// +required
+	PlaybookRef LocalRef `json:"playbookRef,omitzero"`
+	// inputs are the values of the playbook's inputs.
+	// +optional
+	Inputs *apiextensionsv1.JSON `json:"inputs,omitempty"`
+}
+
+// SetDecision corrects the record. What a person set stays until a person sets it again.
+// +kubebuilder:validation:AtLeastOneOf=severity;typeRef;queue
+type SetDecision struct {
+	// severity is the severity, whatever the type's factors say.
+	// +optional
+	Severity Severity `json:"severity,omitempty"`
+	// typeRef names the CaseType that the case is of from now on.
+	// +optional
+	TypeRef *LocalRef `json:"typeRef,omitempty"`
+	// queue is where the case waits.
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +optional
+	Queue string `json:"queue,omitempty"`
+}
+
+// AddDecision adds what the case is about. A user who joins gets the runs that the type starts for each user.
+// +kubebuilder:validation:AtLeastOneOf=users;hosts;indicators
+type AddDecision struct {
+	// users are people and accounts.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Users []Entity `json:"users,omitempty"`
+	// hosts are machines.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Hosts []Entity `json:"hosts,omitempty"`
+	// indicators are observables, in canonical form.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Indicators []Indicator `json:"indicators,omitempty"`
 }
 
 // DecisionState is whether a decision counts.

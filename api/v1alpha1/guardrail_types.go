@@ -4,6 +4,7 @@
 package v1alpha1
 
 import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -39,6 +40,12 @@ type GuardrailSpec struct {
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9][a-z0-9.-]*/([a-z][A-Za-z0-9]*|\*)$`
 	// +required
 	Covers []string `json:"covers,omitempty"`
+	// lookups are reads made before the rules are asked, as lookups.<name> in their conditions.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Lookups []GuardrailLookup `json:"lookups,omitempty"`
 	// rules each answer or keep silent; the strictest answer wins.
 	// +listType=map
 	// +listMapKey=name
@@ -46,6 +53,85 @@ type GuardrailSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +required
 	Rules []GuardrailRule `json:"rules,omitempty"`
+	// budgets bound how many of these operations run in a time, whoever wants them; beyond one, people are asked.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Budgets []Budget `json:"budgets,omitempty"`
+	// breaker withdraws unattended running when too much of what ran turned out wrong.
+	// +optional
+	Breaker *Breaker `json:"breaker,omitempty"`
+	// baseline says what the silence of this Guardrail's rules means in other namespaces, where it is the operator's:
+	// with RequireAllow, a tenant's allow is not enough.
+	// +optional
+	Baseline Baseline `json:"baseline,omitempty"`
+}
+
+// Baseline is what an operator's silence means.
+// +kubebuilder:validation:Enum=RequireAllow
+type Baseline string
+
+// RequireAllow: where the operator's rules are silent, people are asked, whatever the tenant's rules allow.
+const RequireAllow Baseline = "RequireAllow"
+
+// GuardrailLookup is a read made before the rules are asked. One that fails is Unknown, and the rules that need it answer
+// on the safe side.
+type GuardrailLookup struct {
+	// name is the lookup's name in conditions: lookups.<name>.
+	// +kubebuilder:validation:Pattern=`^[a-z][A-Za-z0-9]*$`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Name string `json:"name,omitempty"`
+	// lookup is the read operation, as connector/operation, of a connector in the Guardrail's namespace.
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][a-z0-9.-]*/[a-z][A-Za-z0-9]*$`
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=128
+	// +required
+	Lookup string `json:"lookup,omitempty"`
+	// input is the operation's input; strings may hold ${ CEL } over case, severity, operation, target, input and requester.
+	// +optional
+	Input *apiextensionsv1.JSON `json:"input,omitempty"`
+}
+
+// Budget bounds operations in a sliding time.
+type Budget struct {
+	// name identifies the budget in verdicts.
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Name string `json:"name,omitempty"`
+	// operations narrows what is counted, as connector/operation; all that the Guardrail covers if left out.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=128
+	// +optional
+	Operations []string `json:"operations,omitempty"`
+	// max is how many actions may begin within the time.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	// +required
+	Max *int32 `json:"max,omitempty"`
+	// per is the time, at most 24 hours.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="per must be between 1m and 24h, for example 1h"
+	// +required
+	Per metav1.Duration `json:"per,omitzero"`
+}
+
+// Breaker withdraws unattended running. What is wrong is an action that failed, is unknown, or was taken back.
+type Breaker struct {
+	// wrongPercent is how much of the newest actions may be wrong, in percent.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	// +required
+	WrongPercent *int32 `json:"wrongPercent,omitempty"`
+	// outOf is how many of the newest actions are looked at.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	// +required
+	OutOf int32 `json:"outOf,omitempty"`
 }
 
 // GuardrailRule answers allow, ask or deny when its condition holds. A condition that cannot be decided answers on the
@@ -58,7 +144,7 @@ type GuardrailRule struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +required
 	Name string `json:"name,omitempty"`
-	// if is a CEL condition over case, severity, operation, target, input and requester; always if left out.
+	// if is a CEL condition over case, severity, operation, target, input, requester and lookups; always if left out.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional

@@ -83,7 +83,7 @@ const (
 )
 
 // Step is one step: exactly one kind of step, and how it fits in.
-// +kubebuilder:validation:ExactlyOneOf=action;decision;wait;set;close;fail
+// +kubebuilder:validation:ExactlyOneOf=action;decision;wait;set;close;fail;notify
 type Step struct {
 	// name is the step's name in expressions: steps.<name>.
 	// +kubebuilder:validation:Pattern=`^[a-z][A-Za-z0-9]*$`
@@ -125,6 +125,10 @@ type Step struct {
 	// fail ends the run as failed.
 	// +optional
 	Fail *FailStep `json:"fail,omitempty"`
+	// notify tells people something, by mail. A message whose delivery is in doubt is sent again, with the same
+	// Message-ID.
+	// +optional
+	Notify *NotifyStep `json:"notify,omitempty"`
 }
 
 // ActionStep does one mutating operation on one target, or takes an earlier one back.
@@ -223,6 +227,33 @@ type FailStep struct {
 	// message says why; it may hold ${ CEL }.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
+	// +required
+	Message string `json:"message,omitempty"`
+}
+
+// NotifyStep tells people something. Each address gets a message of its own.
+type NotifyStep struct {
+	// connector names an smtp Connector.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Connector string `json:"connector,omitempty"`
+	// to are addresses (RFC 5322); each may hold ${ CEL }, which may give a list.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
+	// +required
+	To []string `json:"to,omitempty"`
+	// subject is one line; it may hold ${ CEL }.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +required
+	Subject string `json:"subject,omitempty"`
+	// message is plain text; it may hold ${ CEL }.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8192
 	// +required
 	Message string `json:"message,omitempty"`
 }

@@ -79,6 +79,34 @@ type PlaybookRunSpec struct {
 	// inputs are the values of the playbook's inputs.
 	// +optional
 	Inputs *apiextensionsv1.JSON `json:"inputs,omitempty"`
+	// connectors are the connectors that the playbook names, with the operations that this run executes.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Connectors []PinnedConnector `json:"connectors,omitempty"`
+	// decisionRef names the Decision that started the run by hand.
+	// +optional
+	DecisionRef *RecordRef `json:"decisionRef,omitempty"`
+}
+
+// PinnedConnector is a connector as a run found it when it started.
+type PinnedConnector struct {
+	// name is the Connector's name.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name,omitempty"`
+	// uid is the Connector's uid.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	UID string `json:"uid,omitempty"`
+	// revision names the ControllerRevision of its operations; empty where they are in code.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Revision string `json:"revision,omitempty"`
 }
 
 // PlaybookRunStatus is a run as it stands.
@@ -149,6 +177,12 @@ type StepStatus struct {
 	// answeredBy is who chose it, or automation when silence did.
 	// +optional
 	AnsweredBy *JournalActor `json:"answeredBy,omitempty"`
+	// deliveries are the messages of a notify step, each announced here before it is sent.
+	// +listType=map
+	// +listMapKey=messageId
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Deliveries []Delivery `json:"deliveries,omitempty"`
 	// message says why it stands as it does.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
@@ -163,6 +197,57 @@ type StepStatus struct {
 	// endTime is when it ended.
 	// +optional
 	EndTime *metav1.MicroTime `json:"endTime,omitempty"`
+}
+
+// DeliveryState is what became of a message.
+// +kubebuilder:validation:Enum=Announced;Accepted;Refused
+type DeliveryState string
+
+// The states of a message.
+const (
+	// DeliveryAnnounced: it is to be sent, or may have been.
+	DeliveryAnnounced DeliveryState = "Announced"
+	// DeliveryAccepted: the mail server took it.
+	DeliveryAccepted DeliveryState = "Accepted"
+	// DeliveryRefused: the mail server will not take it, or it was tried too often.
+	DeliveryRefused DeliveryState = "Refused"
+)
+
+// Delivery is one message to one address.
+type Delivery struct {
+	// messageId is the message's Message-ID (RFC 5322) without angle brackets; the same whenever it is sent.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	MessageID string `json:"messageId,omitempty"`
+	// to is the address.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=320
+	// +required
+	To string `json:"to,omitempty"`
+	// subject is the message's subject.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=998
+	// +optional
+	Subject string `json:"subject,omitempty"`
+	// text is the message.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=16384
+	// +optional
+	Text string `json:"text,omitempty"`
+	// state is what became of it.
+	// +required
+	State DeliveryState `json:"state,omitempty"`
+	// attempts counts how often it was sent.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	// +optional
+	Attempts *int32 `json:"attempts,omitempty"`
+	// message says why it was refused, or is not accepted yet.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Message string `json:"message,omitempty"`
 }
 
 // PlaybookRunList is a list of PlaybookRun objects.

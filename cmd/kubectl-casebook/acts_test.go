@@ -21,7 +21,10 @@ func (n *tenant) connector() {
 	c := &v1alpha1.Connector{ObjectMeta: metav1.ObjectMeta{Namespace: n.namespace, Name: "kubernetes"}}
 	c.Spec.Kubernetes = &v1alpha1.KubernetesConnector{ServiceAccountRef: v1alpha1.LocalRef{Name: "responder"}}
 	n.admin(c)
-	c.Status.Tool, c.Status.Operations = "kubernetes", []string{"getPod", "isolatePod", "releasePod", "scaleToZero"}
+	c.Status.Tool, c.Status.Operations = "kubernetes", []v1alpha1.DeclaredOperation{
+		{Name: "getPod", Effect: v1alpha1.EffectRead}, {Name: "isolatePod", Effect: v1alpha1.EffectReversible, Target: "Pod"},
+		{Name: "releasePod", Effect: v1alpha1.EffectReversible, Target: "Pod"}, {Name: "scaleToZero", Effect: v1alpha1.EffectReversible, Target: "Deployment"},
+	}
 	n.status(c)
 	n.admin(&v1alpha1.Guardrail{
 		ObjectMeta: metav1.ObjectMeta{Namespace: n.namespace, Name: "containment"},

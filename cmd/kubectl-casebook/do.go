@@ -87,7 +87,11 @@ func (d *do) input(ctx context.Context, c *cluster, of *v1alpha1.Case, operation
 	if err := c.Get(ctx, client.ObjectKey{Namespace: of.Namespace, Name: name}, connector); err != nil {
 		return nil, apiError("read connector "+name+" of "+operation, err)
 	}
-	if known := connector.Status.Operations; len(known) > 0 && !slices.Contains(known, verb) {
+	var known []string
+	for _, declared := range connector.Status.Operations {
+		known = append(known, declared.Name)
+	}
+	if len(known) > 0 && !slices.Contains(known, verb) {
 		return nil, usagef("cannot do %s: connector %s offers no such operation", operation, name).so("It offers: %s", strings.Join(known, ", "))
 	}
 	input := map[string]any{}

@@ -61,6 +61,14 @@ type Operation struct {
 	NotPossible string
 	// TargetType is the Type of every Target of this operation, for example Pod.
 	TargetType string
+	// AcknowledgedOnly says that there is nothing to read back: Verify is never asked, and success is what the target
+	// acknowledged.
+	AcknowledgedOnly bool
+	// VerifyWithin is how long the target may take to show what it acknowledged; zero means the protocol's default.
+	VerifyWithin time.Duration
+	// KeyRetention is how long the target knows an idempotency key; set exactly when Semantics is Keyed. A key that is
+	// older may not be sent again.
+	KeyRetention time.Duration
 	// Inputs are all the inputs it takes. Any other is an error.
 	Inputs []Input
 }
@@ -91,6 +99,11 @@ type Request struct {
 	// anyone else's: the name of the forward Action. It is the Action's own name,
 	// and for a rollback that of the Action that is rolled back.
 	Mark string
+	// Forward is the operation that this one takes back; empty unless the action is a rollback.
+	Forward string
+	// Left is what was read back after the action that is taken back, as its record has it; nil if nothing was, or if
+	// the action is no rollback.
+	Left any
 	// Deadline is when the exchange is over, whatever became of it. All of Do,
 	// its reads included, ends by then. Zero means the connector's own timeout from now.
 	Deadline time.Time
@@ -170,6 +183,13 @@ type Connector interface {
 	// Probe tells whether the target can be reached and accepts the identity. It
 	// changes nothing.
 	Probe(ctx context.Context) error
+}
+
+// RollbackPlanner is a Connector whose rollbacks may take another input than the operation they take back.
+type RollbackPlanner interface {
+	// RollbackInput is the input of the operation's rollback, for an action that was done with this input. It reads
+	// nothing. The error is Terminal.
+	RollbackInput(operation string, input map[string]any) (map[string]any, error)
 }
 
 // Opener makes Connectors of the kinds it knows.

@@ -24,6 +24,8 @@ const (
 	StringInput InputType = "string"
 	// IntegerInput is an int64, an int, or a float64 without a fraction (as JSON decodes it).
 	IntegerInput InputType = "integer"
+	// NumberInput is a float64, an int64 or an int.
+	NumberInput InputType = "number"
 	// BooleanInput is a bool.
 	BooleanInput InputType = "boolean"
 	// ListInput is a []any.
@@ -121,7 +123,7 @@ func (i Input) check(value any) string {
 		}
 		return ""
 	}
-	if got := typeOf(value); got != i.Type {
+	if got := typeOf(value); got != i.Type && (got != IntegerInput || i.Type != NumberInput) {
 		return fmt.Sprintf("is of type %s, not %s", got, i.Type)
 	}
 	text, ok := value.(string)
@@ -166,7 +168,7 @@ func typeOf(value any) InputType {
 		if v == float64(int64(v)) {
 			return IntegerInput
 		}
-		return "number"
+		return NumberInput
 	case []any:
 		return ListInput
 	case map[string]any:

@@ -114,10 +114,7 @@ func (k *checks) connector(ctx context.Context, c *v1alpha1.Connector) (func(*v1
 		return nil, err
 	}
 	return func(c *v1alpha1.Connector) {
-		c.Status.Tool, c.Status.Operations = "kubernetes", nil
-		for _, operation := range opened.Operations() {
-			c.Status.Operations = append(c.Status.Operations, operation.Name)
-		}
+		c.Status.Tool, c.Status.Operations = "kubernetes", connector.Declared(opened.Operations())
 	}, nil
 }
 

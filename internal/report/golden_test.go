@@ -148,7 +148,10 @@ func TestOutcomeText(t *testing.T) {
 
 func TestOperationsText(t *testing.T) {
 	ready := v1alpha1.Connector{ObjectMeta: metav1.ObjectMeta{Name: "kubernetes"}}
-	ready.Status.Tool, ready.Status.Operations = "kubernetes", []string{"getPod", "isolatePod", "releasePod"}
+	ready.Status.Tool, ready.Status.Operations = "kubernetes", []v1alpha1.DeclaredOperation{
+		{Name: "getPod", Effect: v1alpha1.EffectRead}, {Name: "isolatePod", Effect: v1alpha1.EffectReversible, Target: "Pod"},
+		{Name: "releasePod", Effect: v1alpha1.EffectReversible, Target: "Pod"},
+	}
 	other := v1alpha1.Connector{ObjectMeta: metav1.ObjectMeta{Name: "blocklist"}}
 	other.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ReadyCondition, Status: metav1.ConditionFalse, Message: "Secret soc/blocklist does not exist; create it"}}
 	c := story(t).Case

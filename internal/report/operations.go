@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 )
@@ -75,9 +74,6 @@ func OnPods(tool, operation string) bool {
 	return tool == "kubernetes" && slices.Contains([]string{"isolatePod", "releasePod"}, operation)
 }
 
-// reads are operations that change nothing, which is not something to do by hand.
-var reads = []string{"get", "find", "list", "read", "lookup", "search"}
-
 // NewOperations lists what the connectors of a namespace offer for a case.
 func NewOperations(c *v1alpha1.Case, connectors []v1alpha1.Connector) Operations {
 	out := Operations{Case: c.Name, Operations: []Operation{}}
@@ -87,8 +83,9 @@ func NewOperations(c *v1alpha1.Case, connectors []v1alpha1.Connector) Operations
 			out.NotReady = append(out.NotReady, connector.Name+": "+readyMessage(&connector))
 			continue
 		}
-		for _, name := range connector.Status.Operations {
-			if slices.ContainsFunc(reads, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+		for _, declared := range connector.Status.Operations {
+			name := declared.Name
+			if declared.Effect == v1alpha1.EffectRead {
 				continue
 			}
 			operation := connector.Name + "/" + name
