@@ -16,6 +16,7 @@ const (
 	maxEnrichments = 64
 	maxPlaybooks   = 64
 	maxQuestions   = 32
+	maxSightings   = 64
 )
 
 // entities collects what signals speak of: each thing once, in the order in which it

@@ -125,6 +125,7 @@ func (f *folding) signals() {
 		last = s.Spec.ReceivedTime // they are sorted by it
 	}
 	f.status.Users, f.status.Hosts, f.status.Assets, f.status.Indicators = users.list, hosts.list, assets.list, indicators
+	f.status.Sightings = sightings(f.world.Signals)
 	f.status.Signals = &v1alpha1.SignalTotals{Total: int64(len(f.world.Signals)), LastTime: last}
 }
 

@@ -204,6 +204,7 @@ func TestFoldMergesWhatSignalsSpeakOf(t *testing.T) {
 		Users:      []v1alpha1.Entity{{Name: "ana", DisplayName: "Ana", UID: "okta-7"}, {Name: "bob"}},
 		Assets:     []v1alpha1.Entity{first, second},
 		Indicators: []v1alpha1.Indicator{ip, {Type: "domain", Value: "evil.example"}},
+		Sightings:  []v1alpha1.Sighting{{IP: ip.Value, Time: metav1.NewMicroTime(opened), Signal: "sig-1"}, {IP: ip.Value, Time: metav1.NewMicroTime(opened), Signal: "sig-2"}},
 		SeverityTrace: []v1alpha1.SeverityTraceEntry{
 			{Factor: "base", Severity: "Critical", Because: "signal sig-2, mapping falco@1: severity, from priority Critical"},
 		},

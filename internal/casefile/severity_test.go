@@ -126,7 +126,7 @@ func TestVars(t *testing.T) {
 	c.CreationTimestamp.Time = opened
 	fresh := map[string]any{
 		"name": "id-1", "namespace": "soc", "type": "identity", "title": "t", "severity": int64(2), "state": "New", "openedTime": opened,
-		"users": []any{}, "hosts": []any{}, "assets": []any{}, "indicators": []any{},
+		"users": []any{}, "hosts": []any{}, "assets": []any{}, "indicators": []any{}, "sightings": []any{},
 	}
 	if diff := cmp.Diff(map[string]any{"case": fresh, "severity": int64(2), "enrichment": map[string]any{}}, casefile.Vars(c)); diff != "" {
 		t.Errorf("a case that nothing has looked at (-want +got):\n%s", diff)

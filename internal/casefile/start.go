@@ -133,7 +133,7 @@ func (p starter) render(ctx context.Context, vars map[string]any, item any) (*ap
 }
 
 // itemNames names each item: an entity by cluster, namespace and name, an indicator by
-// its value, anything else by its text. A second item of the same name that is another
+// its value, a sighting by its address and time, anything else by its text. A second item of the same name that is another
 // thing has its uid, or else a digest, beside it; the first keeps the plain name.
 func itemNames(items []any) []string {
 	out := make([]string, len(items))
@@ -169,6 +169,8 @@ func itemName(item any, raw string) string {
 			name = readableEntity(v1alpha1.Entity{Name: text("name"), Namespace: text("namespace"), Cluster: text("cluster")})
 		case text("value") != "":
 			name = text("value")
+		case text("ip") != "":
+			name = strings.TrimSuffix(text("ip")+" at "+text("time"), " at ")
 		}
 	}
 	if name == "" || len([]rune(name)) > maxItem/2 {

@@ -37,8 +37,9 @@ func SignalVars(sig v1alpha1.NormalizedSignal) map[string]any {
 }
 
 // Vars are the variables that a case gives to expressions: case (name, namespace,
-// type, title, severity as its rank, state, users, hosts, assets, indicators,
-// openedTime; queue and owner once there is one), severity (the same rank) and
+// type, title, severity as its rank, state, users, hosts, assets, indicators, sightings
+// as records of ip, time in RFC 3339 and signal, openedTime; queue and owner once there
+// is one), severity (the same rank) and
 // enrichment, which has for each lookup made the list of its results. A lookup of which
 // any failed is [expr.Unavailable] as a whole: a list that lacks an answer must not be
 // counted as if it were complete. [Type.Vars] knows the lookups not yet made, too.
@@ -90,6 +91,7 @@ func caseVars(c *v1alpha1.Case, rank int64) map[string]any {
 		severityVar: rank, "state": string(state), "openedTime": c.CreationTimestamp.UTC(),
 		"users": list(c.Status.Users), "hosts": list(c.Status.Hosts),
 		"assets": list(c.Status.Assets), "indicators": list(c.Status.Indicators),
+		"sightings": list(c.Status.Sightings),
 	}
 	if c.Status.Queue != "" {
 		out["queue"] = c.Status.Queue

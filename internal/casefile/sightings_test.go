@@ -1,0 +1,86 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package casefile_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/casefile"
+)
+
+// seen is a signal that names addresses, observed in that minute; below zero, the tool did not say when.
+func seen(name string, minute int, addresses ...string) v1alpha1.Signal {
+	return signal(name, 9, func(s *v1alpha1.NormalizedSignal) {
+		s.Indicators, s.ObservedTime = []v1alpha1.Indicator{{Type: "domain", Value: "example.com"}}, metav1.MicroTime{}
+		if minute >= 0 {
+			s.ObservedTime = at(minute)
+		}
+		for _, a := range addresses {
+			kind := v1alpha1.IndicatorType("ipv4")
+			if strings.Contains(a, ":") {
+				kind = "ipv6"
+			}
+			s.Indicators = append(s.Indicators, v1alpha1.Indicator{Type: kind, Value: a})
+		}
+	})
+}
+
+func TestFoldKeepsSightings(t *testing.T) {
+	tests := map[string]struct {
+		signals []v1alpha1.Signal
+		want    []string // minute, address, signal
+	}{
+		"what is no address is no sighting":            {signals: []v1alpha1.Signal{seen("a", 1)}},
+		"they are in the order of time":                {signals: []v1alpha1.Signal{seen("a", 3, "192.0.2.1"), seen("b", 1, "2001:db8::1")}, want: []string{"1 2001:db8::1 b", "3 192.0.2.1 a"}},
+		"of one moment in the order of address":        {signals: []v1alpha1.Signal{seen("a", 1, "192.0.2.2", "192.0.2.1")}, want: []string{"1 192.0.2.1 a", "1 192.0.2.2 a"}},
+		"of one address in the order of signal":        {signals: []v1alpha1.Signal{seen("b", 1, "192.0.2.1"), seen("a", 1, "192.0.2.1")}, want: []string{"1 192.0.2.1 a", "1 192.0.2.1 b"}},
+		"an address that is named twice is seen once":  {signals: []v1alpha1.Signal{seen("a", 1, "192.0.2.1", "192.0.2.1")}, want: []string{"1 192.0.2.1 a"}},
+		"else it was seen when it was received":        {signals: []v1alpha1.Signal{seen("a", -1, "192.0.2.1")}, want: []string{"9 192.0.2.1 a"}},
+		"what the schema would not take is left out":   {signals: []v1alpha1.Signal{seen("a", 1, strings.Repeat("1", 46), "1")}},
+		"a signal of another case is none of this one": {signals: []v1alpha1.Signal{seen("a", 1, "192.0.2.1"), func() v1alpha1.Signal { s := seen("b", 1, "192.0.2.1"); s.Spec.CaseRef.Name = "x"; return s }()}, want: []string{"1 192.0.2.1 a"}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := world(t, func(w *casefile.World) { w.Signals = tc.signals })
+			var got []string
+			for _, s := range casefile.Fold(t.Context(), w, opened).Status.Sightings {
+				got = append(got, fmt.Sprint(int(s.Time.Sub(opened)/time.Minute), " ", s.IP, " ", s.Signal))
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestFoldKeepsTheFirstAndTheNewestSightings(t *testing.T) {
+	var signals []v1alpha1.Signal
+	for i := range 70 {
+		signals = append(signals, seen(fmt.Sprintf("s%02d", i), i, "192.0.2.1"))
+	}
+	got := casefile.Fold(t.Context(), world(t, func(w *casefile.World) { w.Signals = signals }), opened).Status.Sightings
+	if len(got) != 64 || got[0].Signal != "s00" || got[1].Signal != "s07" || got[63].Signal != "s69" {
+		t.Errorf("got %d: %v … %v", len(got), got[:2], got[len(got)-1])
+	}
+}
+
+func TestSightingsInExpressions(t *testing.T) {
+	w := world(t, func(w *casefile.World) {
+		w.Signals = []v1alpha1.Signal{seen("a", 1, "192.0.2.1"), seen("b", 2, "192.0.2.1")}
+		w.Type = compile(t, starting(v1alpha1.CasePlaybook{Name: "p", ForEach: "case.sightings", When: "timestamp(item.time) > case.openedTime && item.signal == 'b'"}))
+	})
+	w.Case.Status = casefile.Fold(t.Context(), w, opened).Status
+	got := casefile.Fold(t.Context(), w, opened).Starts
+	at := opened.Add(2 * time.Minute).Format("2006-01-02T15:04:05.000000Z07:00")
+	if len(got) != 1 || got[0].Item != "192.0.2.1 at "+at || string(got[0].Inputs.Raw) != fmt.Sprintf(`{"item":{"ip":"192.0.2.1","signal":"b","time":%q}}`, at) {
+		t.Errorf("got %+v, with %s", got, got[0].Inputs.Raw)
+	}
+}
