@@ -36,6 +36,10 @@ const (
 	SecretForbiddenReason = "SecretForbidden"
 	// SecretNotFoundReason: a Secret, or its key, does not exist.
 	SecretNotFoundReason = "SecretNotFound"
+	// ConfigMapForbiddenReason: the operator may not read a ConfigMap that the spec names.
+	ConfigMapForbiddenReason = "ConfigMapForbidden"
+	// ConfigMapNotFoundReason: a ConfigMap, or its key, does not exist.
+	ConfigMapNotFoundReason = "ConfigMapNotFound"
 	// JournalFullReason: the journal waits for the evidence log, so nothing with an effect is done.
 	JournalFullReason = "JournalFull"
 )

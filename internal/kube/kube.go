@@ -25,7 +25,8 @@ import (
 
 // The indexes of the records' cache.
 const (
-	// ByCase finds the records of a Case, by its name.
+	// ByCase finds the records of a Case, by its name, in the cache and, for Decisions, at the API server alike. Those of
+	// the empty name are about the whole namespace: freezes and thaws.
 	ByCase = "spec.caseRef.name"
 	// ByRun finds the Actions of a PlaybookRun, by its name.
 	ByRun = "spec.runRef.name"
