@@ -1,0 +1,137 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package connector
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/casebook-dev/casebook/internal/fault"
+)
+
+// AddressRefusedReason is that of an address which the operator may not dial.
+const AddressRefusedReason = "AddressRefused"
+
+// AddressPolicy says which addresses a connector may dial. It is asked about the
+// address itself, after its name was resolved, so that no answer of a name
+// server and no way to write an address gets round it. The zero value refuses
+// what is built in: this machine (loopback, unspecified), its link (link-local,
+// multicast, broadcast) and the metadata services of clouds, which give
+// credentials to whoever asks from here.
+//
+// An address that carries an IPv4 address within (mapped, compatible, NAT64,
+// 6to4) is judged as both.
+type AddressPolicy struct {
+	// Allow lists what may be dialled whatever else refuses it.
+	Allow []netip.Prefix
+	// Deny lists what else may not: the ranges of the cluster's pods, services and nodes.
+	Deny []netip.Prefix
+}
+
+// class is a range that is refused unless it is allowed.
+type class struct {
+	name     string
+	prefixes []netip.Prefix
+}
+
+func prefixes(texts ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(texts))
+	for i, text := range texts {
+		out[i] = netip.MustParsePrefix(text)
+	}
+	return out
+}
+
+// refused are the built-in refusals; the first class that an address is in names it.
+var refused = []class{
+	{"a metadata service of a cloud", prefixes(
+		"169.254.169.254/32", "169.254.170.2/32", "169.254.170.23/32", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32",
+		"fd00:ec2::254/128", "fd00:ec2::23/128", "fd20:ce::254/128")},
+	{"loopback", prefixes("127.0.0.0/8", "::1/128")},
+	{"unspecified", prefixes("0.0.0.0/8", "::/128")},
+	{"link-local", prefixes("169.254.0.0/16", "fe80::/10", "fec0::/10")},
+	{"multicast", prefixes("224.0.0.0/4", "ff00::/8")},
+	{"broadcast or reserved", prefixes("240.0.0.0/4")},
+}
+
+// embeddings are the IPv6 ranges whose addresses carry an IPv4 address, and at which byte.
+var embeddings = []struct {
+	prefix netip.Prefix
+	at     int
+}{
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},   // NAT64, RFC 6052
+	{netip.MustParsePrefix("64:ff9b:1::/48"), 12}, // local-use NAT64 with a /96, RFC 8215
+	{netip.MustParsePrefix("2002::/16"), 2},       // 6to4, RFC 3056
+	{netip.MustParsePrefix("::/96"), 12},          // IPv4-compatible, RFC 4291, section 2.5.5.1
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12}, // IPv4-translated, RFC 2765
+}
+
+// Check returns nil if the address may be dialled, or else a Terminal error with
+// reason AddressRefused that names the address, the class it is in and the remedy.
+func (p AddressPolicy) Check(addr netip.Addr) error {
+	if !addr.IsValid() {
+		return fault.Terminalf(AddressRefusedReason, "could not use an address: it is none")
+	}
+	addr = addr.Unmap().WithZone("")
+	forms := []netip.Addr{addr}
+	if inner, ok := embedded(addr); ok {
+		forms = append(forms, inner)
+	}
+	if slices.ContainsFunc(forms, func(a netip.Addr) bool { return contains(p.Allow, a) }) {
+		return nil
+	}
+	for _, form := range forms {
+		if name := p.class(form); name != "" {
+			return fault.Terminalf(AddressRefusedReason, "could not connect to %s: the address is %s: "+
+				"if it is meant, let whoever runs Casebook list it with --allow-addresses", describe(addr, form), name)
+		}
+	}
+	return nil
+}
+
+// class names why the address is refused; empty if it is not.
+func (p AddressPolicy) class(addr netip.Addr) string {
+	for _, class := range refused {
+		if contains(class.prefixes, addr) {
+			return class.name
+		}
+	}
+	if contains(p.Deny, addr) {
+		return "in a range that is kept from connectors, such as the cluster's own"
+	}
+	return ""
+}
+
+// embedded is the IPv4 address that an IPv6 address carries.
+func embedded(addr netip.Addr) (netip.Addr, bool) {
+	if !addr.Is6() || addr == netip.IPv6Unspecified() || addr == netip.IPv6Loopback() {
+		return netip.Addr{}, false
+	}
+	for _, e := range embeddings {
+		if e.prefix.Contains(addr) {
+			raw := addr.As16()
+			return netip.AddrFrom4([4]byte(raw[e.at : e.at+4])), true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+func describe(addr, form netip.Addr) string {
+	if addr == form {
+		return addr.String()
+	}
+	return fmt.Sprintf("%s, which stands for %s", addr, form)
+}
+
+// contains tells whether one of the prefixes holds the address. A prefix may be
+// written in its IPv4-mapped form.
+func contains(list []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool {
+		if inner := p.Addr(); inner.Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(inner.Unmap(), p.Bits()-96)
+		}
+		return p.Contains(addr)
+	})
+}
