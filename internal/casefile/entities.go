@@ -9,14 +9,16 @@ import (
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 )
 
-// What the schema of a Case takes.
+// MaxEnrichments is how many enrichment records a case takes.
+const MaxEnrichments = 64
+
+// What the schema of a Case takes beside them.
 const (
-	maxEntities    = 100
-	maxIndicators  = 200
-	maxEnrichments = 64
-	maxPlaybooks   = 64
-	maxQuestions   = 32
-	maxSightings   = 64
+	maxEntities   = 100
+	maxIndicators = 200
+	maxPlaybooks  = 64
+	maxQuestions  = 32
+	maxSightings  = 64
 )
 
 // entities collects what signals speak of: each thing once, in the order in which it

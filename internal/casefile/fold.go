@@ -134,17 +134,23 @@ func (f *folding) enrichments() {
 	if f.world.Type == nil {
 		return
 	}
-	rank := map[string]int{}
+	order := map[string]int{}
 	for i, e := range f.world.Type.enrichments {
-		rank[e.Name] = i - len(f.world.Type.enrichments) // the type's own before any other
+		order[e.Name] = i - len(f.world.Type.enrichments) // the type's own before any other
+	}
+	rank := func(r v1alpha1.EnrichmentRecord) int {
+		if r.Decision != "" {
+			return 1 // what people asked for by hand comes last
+		}
+		return order[r.Name]
 	}
 	records := slices.Clone(f.world.Enrichments)
 	slices.SortFunc(records, func(a, b v1alpha1.EnrichmentRecord) int {
-		return cmp.Or(cmp.Compare(rank[a.Name], rank[b.Name]), strings.Compare(RecordKey(a), RecordKey(b)),
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(RecordKey(a), RecordKey(b)),
 			b.Time.Compare(a.Time.Time), strings.Compare(a.Error, b.Error), strings.Compare(resultText(a), resultText(b)))
 	})
 	records = slices.CompactFunc(records, func(a, b v1alpha1.EnrichmentRecord) bool { return RecordKey(a) == RecordKey(b) })
-	f.status.Enrichments = records[:min(len(records), maxEnrichments)]
+	f.status.Enrichments = records[:min(len(records), MaxEnrichments)]
 }
 
 func resultText(r v1alpha1.EnrichmentRecord) string {
@@ -155,11 +161,13 @@ func resultText(r v1alpha1.EnrichmentRecord) string {
 }
 
 // RecordKey is what makes two enrichment records answers to the same question: the
-// lookup's name, its operation and its input, however the input is written. A record
-// without an input, whose input could not be built, is known by its error.
+// lookup's name, its operation, its item, the decision that asked for it and its input,
+// however the input is written. A record without an input, whose input could not be
+// built, is known by its error.
 func RecordKey(r v1alpha1.EnrichmentRecord) string {
+	question := []string{r.Name, r.Lookup, r.Item, r.Decision}
 	if r.Input == nil {
-		return strings.Join([]string{r.Name, r.Lookup, "", r.Error}, "\x00")
+		return strings.Join(append(question, "", r.Error), "\x00")
 	}
 	input := string(r.Input.Raw)
 	if value, err := decode(r.Input.Raw); err == nil {
@@ -167,7 +175,7 @@ func RecordKey(r v1alpha1.EnrichmentRecord) string {
 			input = string(canonical)
 		}
 	}
-	return strings.Join([]string{r.Name, r.Lookup, input}, "\x00")
+	return strings.Join(append(question, input), "\x00")
 }
 
 // assignment is the owner by the latest decision that names one, and the queue by the

@@ -16,7 +16,11 @@ import (
 
 // propertyType uses all that a fold evaluates, and reads what a fold changes.
 func propertyType(t *testing.T) *casefile.Type {
-	return compile(t, caseType("runtime", func(s *v1alpha1.CaseTypeSpec) {
+	return compile(t, propertyCaseType())
+}
+
+func propertyCaseType() *v1alpha1.CaseType {
+	return caseType("runtime", func(s *v1alpha1.CaseTypeSpec) {
 		s.Enrich = []v1alpha1.Enrichment{{Name: "a", ForEach: "case.users", Lookup: "x/y"}, {Name: "b", Lookup: "x/y"}}
 		s.Severity = []v1alpha1.SeverityFactor{
 			factor("severity < High", 1, "low"), factor("case.state == 'Contained'", -1, "contained by ${case.owner}"), factor("size(enrichment.a) > 1", 1, "seen"),
@@ -24,7 +28,7 @@ func propertyType(t *testing.T) *casefile.Type {
 		s.Playbooks = []v1alpha1.CasePlaybook{
 			{Name: "isolate", ForEach: "case.users", When: "severity >= Medium"}, {Name: "watch", When: "case.state == 'Triage'"}, {Name: "never", When: "enrichment.b[0].x"},
 		}
-	}))
+	})
 }
 
 func drawWorld(t *testing.T, r *rapid.T, typ *casefile.Type) casefile.World {

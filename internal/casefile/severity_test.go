@@ -30,9 +30,11 @@ func scored(factors ...v1alpha1.SeverityFactor) *v1alpha1.CaseType {
 
 func TestSeverity(t *testing.T) {
 	user := []v1alpha1.Entity{{Name: "ana"}}
-	privileged := v1alpha1.EnrichmentRecord{Name: "person", Result: raw(`{"privileged":true,"logins":3}`)}
-	plain := v1alpha1.EnrichmentRecord{Name: "person", Result: raw(`{"privileged":false}`)}
-	failed := v1alpha1.EnrichmentRecord{Name: "person", Error: "the directory did not answer"}
+	privileged := v1alpha1.EnrichmentRecord{Name: "person", Item: "ana", Result: raw(`{"privileged":true,"logins":3}`)}
+	plain := v1alpha1.EnrichmentRecord{Name: "person", Item: "ana", Result: raw(`{"privileged":false}`)}
+	failed := v1alpha1.EnrichmentRecord{Name: "person", Item: "ana", Error: "the directory did not answer"}
+	byHand := privileged
+	byHand.Decision = "d-1"
 	isPrivileged := factor("enrichment.person.exists(p, p.privileged)", 1, "privileged, ${enrichment.person[0].logins} logins")
 	tests := map[string]struct {
 		base    v1alpha1.Severity
@@ -53,6 +55,15 @@ func TestSeverity(t *testing.T) {
 			factors: []v1alpha1.SeverityFactor{factor("size(enrichment.person) > 1", -2, "x")},
 			status:  v1alpha1.CaseStatus{Users: user, Enrichments: []v1alpha1.EnrichmentRecord{plain, failed}},
 			want:    "High", trace: []string{"1 0 High not applied"}},
+		"one of two that was not made makes their number unknown": {base: "High",
+			factors: []v1alpha1.SeverityFactor{factor("size(enrichment.person) == 1", -2, "x")},
+			status:  v1alpha1.CaseStatus{Users: append(user, v1alpha1.Entity{Name: "bob"}), Enrichments: []v1alpha1.EnrichmentRecord{plain}},
+			want:    "High", trace: []string{"1 0 High not applied, for it cannot be decided: could not evaluate \"size(enrichment.person) == 1\": lookup person was not made yet for bob"}},
+		"what a person looked up by hand does not count": {base: "Low", factors: []v1alpha1.SeverityFactor{isPrivileged},
+			status: v1alpha1.CaseStatus{Users: user, Enrichments: []v1alpha1.EnrichmentRecord{plain, byHand}}, want: "Low"},
+		"nor does it take the place of the type's own": {base: "Low", factors: []v1alpha1.SeverityFactor{isPrivileged},
+			status: v1alpha1.CaseStatus{Users: user, Enrichments: []v1alpha1.EnrichmentRecord{byHand}},
+			want:   "Low", trace: []string{"1 0 Low not applied, for it cannot be decided: "}},
 		"a lookup not made yet is unknown, not empty": {base: "High",
 			factors: []v1alpha1.SeverityFactor{factor("size(enrichment.person) == 0", -2, "x"), factor("!has(enrichment.person)", -2, "x")},
 			status:  v1alpha1.CaseStatus{Users: user}, want: "High", trace: []string{"1 0 High not applied", "2 0 High not applied"}},
@@ -136,6 +147,9 @@ func TestVars(t *testing.T) {
 		Enrichments: []v1alpha1.EnrichmentRecord{
 			{Name: "a", Result: raw(`{"id":123456789012345678}`)}, {Name: "a", Result: raw(`null`)},
 			{Name: "b", Result: raw(`1`)}, {Name: "b", Error: "gone"}, {Name: "b", Result: raw(`2`)}, {Name: "c"},
+			{Name: "d", Result: raw(`[{"id":1},[2]]`)}, {Name: "d", Result: raw(`[]`)}, {Name: "d", Result: raw(`{"id":3}`)}, {Name: "e", Result: raw(`[]`)},
+			{Name: "a", Decision: "d-1", Result: raw(`1`)}, {Name: "a", Decision: "d-2", Error: "gone"}, {Name: "f", Decision: "d-3", Result: raw(`1`)},
+			{Name: "g", Result: raw(`{`)},
 		},
 	}
 	vars := casefile.Vars(c)
@@ -147,10 +161,18 @@ func TestVars(t *testing.T) {
 		}
 	}
 	enrichment := vars["enrichment"].(map[string]any)
-	if diff := cmp.Diff([]any{map[string]any{"id": json.Number("123456789012345678")}, nil}, enrichment["a"]); diff != "" {
-		t.Errorf("results (-want +got):\n%s", diff)
+	for name, want := range map[string][]any{
+		"a": {map[string]any{"id": json.Number("123456789012345678")}, nil},
+		"d": {map[string]any{"id": json.Number("1")}, []any{json.Number("2")}, map[string]any{"id": json.Number("3")}}, "e": {},
+	} {
+		if diff := cmp.Diff(want, enrichment[name]); diff != "" {
+			t.Errorf("results of %s (-want +got):\n%s", name, diff)
+		}
 	}
-	for name, reason := range map[string]string{"b": "lookup b failed: gone", "c": "lookup c failed: it gave no result"} {
+	if _, known := enrichment["f"]; known {
+		t.Error("expressions see what a person looked up by hand")
+	}
+	for name, reason := range map[string]string{"b": "lookup b failed: gone", "c": "lookup c failed: it gave no result", "g": "lookup g failed: unexpected EOF"} {
 		if diff := cmp.Diff(expr.Unavailable{Reason: reason}, enrichment[name]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

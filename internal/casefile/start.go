@@ -16,11 +16,8 @@ import (
 	"github.com/casebook-dev/casebook/internal/expr"
 )
 
-// What the schema takes, in code points.
-const (
-	maxItem    = 512
-	maxMessage = 1024
-)
+// maxMessage is what the schema takes, in code points.
+const maxMessage = 1024
 
 // starter is a CasePlaybook, compiled.
 type starter struct {
@@ -83,7 +80,7 @@ func (p starter) starts(ctx context.Context, vars map[string]any) []Start {
 		return []Start{{Playbook: p.Name, Message: cut(fmt.Sprintf("not started, for its items cannot be decided: %v", err), maxMessage)}}
 	}
 	var out []Start
-	names := itemNames(items)
+	names := ItemNames(items)
 	for i, item := range items {
 		s := Start{Playbook: p.Name, Item: names[i]}
 		truth, err := p.decide(ctx, withItemVar(vars, item))
@@ -130,62 +127,6 @@ func (p starter) render(ctx context.Context, vars map[string]any, item any) (*ap
 		return nil, fmt.Errorf("inputs: %w", err)
 	}
 	return &apiextensionsv1.JSON{Raw: raw}, nil
-}
-
-// itemNames names each item: an entity by cluster, namespace and name, an indicator by
-// its value, a sighting by its address and time, anything else by its text. A second item of the same name that is another
-// thing has its uid, or else a digest, beside it; the first keeps the plain name.
-func itemNames(items []any) []string {
-	out := make([]string, len(items))
-	first := map[string]string{} // plain name to canonical value
-	for i, item := range items {
-		if item == nil {
-			continue
-		}
-		raw, err := encode(item)
-		if err != nil {
-			raw = fmt.Append(nil, item)
-		}
-		name := itemName(item, string(raw))
-		if known, ok := first[name]; !ok {
-			first[name] = string(raw)
-		} else if known != string(raw) {
-			name = apart(name, item, string(raw))
-		}
-		out[i] = name
-	}
-	return out
-}
-
-func itemName(item any, raw string) string {
-	name := raw
-	switch v := item.(type) {
-	case string:
-		name = v
-	case map[string]any:
-		text := func(key string) string { s, _ := v[key].(string); return s }
-		switch {
-		case text("name") != "":
-			name = readableEntity(v1alpha1.Entity{Name: text("name"), Namespace: text("namespace"), Cluster: text("cluster")})
-		case text("value") != "":
-			name = text("value")
-		case text("ip") != "":
-			name = strings.TrimSuffix(text("ip")+" at "+text("time"), " at ")
-		}
-	}
-	if name == "" || len([]rune(name)) > maxItem/2 {
-		return cut(name, maxItem/2) + "#" + short(signalSuffix, raw)
-	}
-	return name
-}
-
-func apart(name string, item any, raw string) string {
-	if v, ok := item.(map[string]any); ok {
-		if uid, _ := v["uid"].(string); uid != "" && len([]rune(uid)) < maxItem/2 {
-			return name + "@" + uid
-		}
-	}
-	return name + "#" + short(signalSuffix, raw)
 }
 
 // starts finds what is to start, notes what cannot be, and moves the case on if

@@ -40,7 +40,8 @@ func SignalVars(sig v1alpha1.NormalizedSignal) map[string]any {
 // type, title, severity as its rank, state, users, hosts, assets, indicators, sightings
 // as records of ip, time in RFC 3339 and signal, openedTime; queue and owner once there
 // is one), severity (the same rank) and
-// enrichment, which has for each lookup made the list of its results. A lookup of which
+// enrichment, which has for each lookup made the list of its results; a result that is a
+// list adds its elements. What people looked up by hand is not in it. A lookup of which
 // any failed is [expr.Unavailable] as a whole: a list that lacks an answer must not be
 // counted as if it were complete. [Type.Vars] knows the lookups not yet made, too.
 func Vars(c *v1alpha1.Case) map[string]any {
@@ -53,25 +54,43 @@ func Vars(c *v1alpha1.Case) map[string]any {
 }
 
 // Vars is [Vars] of a case of this type, with every lookup of the type: one that has
-// nothing to ask for is the empty list, one that was not made yet is [expr.Unavailable].
+// nothing to ask for is the empty list, one that was not made yet for some item, or never
+// will be because the case is full, is [expr.Unavailable].
 func (t *Type) Vars(ctx context.Context, c *v1alpha1.Case) map[string]any {
 	vars := Vars(c)
 	results, _ := vars[enrichmentVar].(map[string]any)
+	made := map[[2]string]bool{}
+	for _, r := range c.Status.Enrichments {
+		made[[2]string{r.Name, r.Item}] = made[[2]string{r.Name, r.Item}] || r.Decision == ""
+	}
 	for _, e := range t.enrichments {
-		if _, ok := results[e.Name]; ok {
+		if _, failed := results[e.Name].(expr.Unavailable); failed {
 			continue
 		}
 		items, err := e.Items(ctx, vars)
-		switch {
-		case err != nil:
+		if err != nil {
 			results[e.Name] = expr.Unavailable{Reason: fmt.Sprintf("lookup %s was not made: %v", e.Name, err)}
-		case len(items) == 0:
+			continue
+		}
+		if _, known := results[e.Name]; !known {
 			results[e.Name] = []any{}
-		default:
-			results[e.Name] = expr.Unavailable{Reason: fmt.Sprintf("lookup %s was not made yet", e.Name)}
+		}
+		for _, name := range ItemNames(items) {
+			if !made[[2]string{e.Name, name}] {
+				results[e.Name] = notMade(e.Name, name)
+				break
+			}
 		}
 	}
 	return vars
+}
+
+func notMade(lookup, item string) expr.Unavailable {
+	reason := fmt.Sprintf("lookup %s was not made yet", lookup)
+	if item != "" {
+		reason += " for " + item
+	}
+	return expr.Unavailable{Reason: reason}
 }
 
 func severityNow(c *v1alpha1.Case) v1alpha1.Severity {
@@ -105,30 +124,39 @@ func caseVars(c *v1alpha1.Case, rank int64) map[string]any {
 func enrichmentVars(records []v1alpha1.EnrichmentRecord) map[string]any {
 	out := map[string]any{}
 	for _, r := range records {
-		before, failed := out[r.Name].(expr.Unavailable)
-		if failed {
-			out[r.Name] = before
+		if _, failed := out[r.Name].(expr.Unavailable); failed || r.Decision != "" {
 			continue
 		}
-		result, err := resultOf(r)
-		if err != nil {
-			out[r.Name] = expr.Unavailable{Reason: fmt.Sprintf("lookup %s failed: %v", r.Name, err)}
-			continue
+		results, known := out[r.Name].([]any)
+		if !known {
+			results = []any{}
 		}
-		results, _ := out[r.Name].([]any)
-		out[r.Name] = append(results, result)
+		switch result := resultOf(r).(type) {
+		case expr.Unavailable:
+			out[r.Name] = result
+		case []any:
+			out[r.Name] = append(results, result...)
+		default:
+			out[r.Name] = append(results, result)
+		}
 	}
 	return out
 }
 
-func resultOf(r v1alpha1.EnrichmentRecord) (any, error) {
-	if r.Error != "" {
-		return nil, fmt.Errorf("%s", r.Error)
+// resultOf is what a lookup answered, or [expr.Unavailable].
+func resultOf(r v1alpha1.EnrichmentRecord) any {
+	reason := r.Error
+	if reason == "" && r.Result == nil {
+		reason = "it gave no result"
 	}
-	if r.Result == nil {
-		return nil, fmt.Errorf("it gave no result")
+	if reason == "" {
+		result, err := decode(r.Result.Raw)
+		if err == nil {
+			return result
+		}
+		reason = err.Error()
 	}
-	return decode(r.Result.Raw)
+	return expr.Unavailable{Reason: fmt.Sprintf("lookup %s failed: %s", r.Name, reason)}
 }
 
 // list gives expressions a list of plain values; it is there even when empty.

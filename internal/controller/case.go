@@ -20,11 +20,11 @@ import (
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/casefile"
-	"github.com/casebook-dev/casebook/internal/connector"
 	"github.com/casebook-dev/casebook/internal/controller/loop"
 	"github.com/casebook-dev/casebook/internal/enrich"
 	"github.com/casebook-dev/casebook/internal/fault"
 	"github.com/casebook-dev/casebook/internal/kube"
+	"github.com/casebook-dev/casebook/internal/playbook"
 )
 
 // caseKind keeps a Case: what its signals say, what lookups add, how severe it is, which playbooks run, what people
@@ -32,7 +32,8 @@ import (
 type caseKind struct {
 	client     client.Client
 	live       client.Reader // past the cache: revisions are not watched
-	connectors connector.Opener
+	connectors *connectors
+	playbooks  *pinned[*playbook.Compiled]
 	clock      clock.PassiveClock
 }
 
@@ -123,14 +124,7 @@ func (k *caseKind) read(ctx context.Context, namespace string, lookup enrich.Loo
 	if lookup.Err != nil {
 		return nil, lookup.Err
 	}
-	name, operation := splitOperation(lookup.Operation)
-	_, opened, err := openNamed(ctx, k.client, k.connectors, namespace, name)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, opened.timeout)
-	defer cancel()
-	return opened.Read(ctx, operation, lookup.Input)
+	return k.connectors.lookUp(ctx, namespace, lookup.Operation, lookup.Input)
 }
 
 func runName(c *v1alpha1.Case, start casefile.Start) string {
@@ -152,13 +146,42 @@ func (k *caseKind) run(ctx context.Context, c *v1alpha1.Case, start casefile.Sta
 	if err != nil {
 		return nil, err
 	}
+	compiled, err := k.playbooks.get(ctx, c.Namespace, pb.Status.Revision)
+	if err != nil {
+		return nil, err
+	}
+	pins, err := k.pins(ctx, c.Namespace, compiled.Connectors())
+	if err != nil {
+		return nil, err
+	}
 	return &v1alpha1.PlaybookRun{
 		ObjectMeta: metav1.ObjectMeta{Name: runName(c, start), Namespace: c.Namespace, Labels: map[string]string{v1alpha1.CaseLabel: c.Name}},
 		Spec: v1alpha1.PlaybookRunSpec{
 			CaseRef: v1alpha1.RecordRef{Name: c.Name, UID: string(c.UID)}, PlaybookRef: v1alpha1.LocalRef{Name: pb.Name},
 			Revision: pb.Status.Revision, Author: author, Item: start.Item, Inputs: start.Inputs,
+			Connectors: pins, DecisionRef: start.Decision,
 		},
 	}, nil
+}
+
+// pins are the connectors of a playbook as they are now. One that cannot be opened is pinned by none: its step says why.
+func (k *caseKind) pins(ctx context.Context, namespace string, names []string) ([]v1alpha1.PinnedConnector, error) {
+	var out []v1alpha1.PinnedConnector
+	for _, name := range names {
+		opened, err := k.connectors.open(ctx, namespace, name)
+		var pin v1alpha1.PinnedConnector
+		if err == nil {
+			pin, err = opened.pin()
+		}
+		if _, terminal := errors.AsType[*fault.Terminal](err); terminal {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, pin)
+	}
+	return out, nil
 }
 
 // author is who wrote the revision, which may not be who changed the playbook last.
@@ -175,12 +198,12 @@ func (k *caseKind) author(ctx context.Context, namespace, revision string) (stri
 // Decide folds what was observed.
 func (*caseKind) Decide(ctx context.Context, c *v1alpha1.Case, w casefile.World, now time.Time) loop.Plan[casefile.Start] {
 	if len(w.Signals) == 0 {
-		return loop.Plan[casefile.Start]{Recheck: 10 * time.Second, Headline: enriched(c)}
+		return loop.Plan[casefile.Start]{Recheck: 10 * time.Second, Headline: enrich.Condition(c)}
 	}
 	next := casefile.Fold(ctx, w, now)
 	next.Status.StatusHead = c.Status.StatusHead
 	c.Status = next.Status
-	plan := loop.Plan[casefile.Start]{Headline: enriched(c), Reason: string(c.Status.State), Actor: whoMoved(w, c)}
+	plan := loop.Plan[casefile.Start]{Headline: enrich.Condition(c), Reason: string(c.Status.State), Actor: whoMoved(w, c)}
 	for _, start := range next.Starts {
 		if start.Message == "" {
 			plan.Commands = append(plan.Commands, start)
@@ -194,22 +217,6 @@ func (*caseKind) Decide(ctx context.Context, c *v1alpha1.Case, w casefile.World,
 		plan.Recheck = lookupsAgain
 	}
 	return plan
-}
-
-// enriched is the case's milestone.
-func enriched(c *v1alpha1.Case) metav1.Condition {
-	if c.Status.Signals == nil {
-		return metav1.Condition{}
-	}
-	for _, record := range c.Status.Enrichments {
-		if record.Error != "" {
-			return metav1.Condition{
-				Status: metav1.ConditionFalse, Reason: v1alpha1.LookupsFailedReason,
-				Message: fmt.Sprintf("%s (%s): %s", record.Name, record.Lookup, record.Error),
-			}
-		}
-	}
-	return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.LookupsAnsweredReason, Message: "every lookup of the type answered"}
 }
 
 // whoMoved is the person whose decision changed the case's owner, queue or state, if one did.
@@ -263,6 +270,9 @@ func (k *caseKind) Act(ctx context.Context, c *v1alpha1.Case, start casefile.Sta
 func typeOf(ctx context.Context, c client.Reader, of *v1alpha1.Case) (*casefile.Type, error) {
 	var ct v1alpha1.CaseType
 	key := types.NamespacedName{Namespace: of.Namespace, Name: of.Spec.TypeRef.Name}
+	if of.Status.TypeRef != nil {
+		key.Name = of.Status.TypeRef.Name // a person gave it another
+	}
 	if err := c.Get(ctx, key, &ct); apierrors.IsNotFound(err) {
 		if key.Name == casefile.UnclassifiedName {
 			return casefile.Unclassified(), nil

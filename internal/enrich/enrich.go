@@ -5,8 +5,10 @@ package enrich
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +24,7 @@ import (
 // Bounds of the records of one case.
 const (
 	// MaxRecords is how many records a case takes; lookups beyond it are not planned.
-	MaxRecords = 64
+	MaxRecords = casefile.MaxEnrichments
 	// MaxResult is how many bytes of JSON one record may hold. A larger answer is an
 	// error: half an answer would be taken for the whole.
 	MaxResult = 8 << 10
@@ -35,14 +37,16 @@ const (
 
 // Lookup is one question to a connector.
 type Lookup struct {
-	// Name is the enrichment of the type.
+	// Name is the enrichment of the type, or the operation's own name where a person asks.
 	Name string
 	// Operation is the read operation, as connector/operation.
 	Operation string
 	// Input is what is asked; nil where Err is set.
 	Input map[string]any
-	// Item is what it is asked for, as the JSON of the item; empty where it is asked once for the case.
+	// Item names what it is asked for, as [casefile.ItemNames] does; empty where it is asked once for the case.
 	Item string
+	// Decision names the Decision that asks for it by hand; empty where the type does.
+	Decision string
 	// Err says why the input cannot be built. Such a lookup is not made: merge it as it
 	// is, so that the record says so.
 	Err error
@@ -60,26 +64,55 @@ type Answer struct {
 	Time time.Time
 }
 
-// Plan is what the type wants to look up for a case and has no record of, whether that
-// record is an answer or an error: a failed lookup is asked again only when its input
-// changes. The case is planned with the entities of its status, so fold its signals
-// into it first. The plan is in the type's order, without repetition, and keeps within
-// [MaxRecords]. An input that cannot be built is in it with its reason.
-func Plan(ctx context.Context, t *casefile.Type, c *v1alpha1.Case) []Lookup {
+// Plan is what people ask by hand in decisions, and what the type wants to look up for a
+// case, where there is no record of it, whether that record is an answer or an error: a
+// failed lookup is asked again only when its input changes. Of the decisions, those count
+// that ask for a lookup for this case and were counted; a nil type wants nothing. The
+// case is planned with the entities of its status, so fold its signals into it first. The
+// plan begins with what people ask, goes on in the type's order, has each question once
+// for each item, and keeps within [MaxRecords]. An input that cannot be built is in it
+// with its reason.
+func Plan(ctx context.Context, t *casefile.Type, c *v1alpha1.Case, decisions ...v1alpha1.Decision) []Lookup {
 	known := map[string]bool{}
 	for _, r := range c.Status.Enrichments {
 		known[casefile.RecordKey(r)] = true
 	}
-	vars := casefile.Vars(c)
+	all := byHand(c, decisions)
+	if t != nil {
+		vars := casefile.Vars(c)
+		for _, e := range t.Enrichments() {
+			all = append(all, wanted(ctx, e, vars)...)
+		}
+	}
 	var out []Lookup
-	for _, e := range t.Enrichments() {
-		for _, l := range wanted(ctx, e, vars) {
-			key := casefile.RecordKey(record(Answer{Lookup: l}))
-			if !known[key] && len(known) < MaxRecords {
-				known[key] = true
-				out = append(out, l)
+	for _, l := range all {
+		key := casefile.RecordKey(record(Answer{Lookup: l}))
+		if !known[key] && len(known) < MaxRecords {
+			known[key] = true
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// byHand are the lookups that counted decisions ask for, in the order in which they came to count.
+func byHand(c *v1alpha1.Case, decisions []v1alpha1.Decision) []Lookup {
+	counted := slices.DeleteFunc(slices.Clone(decisions), func(d v1alpha1.Decision) bool {
+		return d.Spec.Lookup == nil || d.Status.State != v1alpha1.DecisionCounted || d.Spec.CaseRef.UID != string(c.UID)
+	})
+	slices.SortFunc(counted, func(a, b v1alpha1.Decision) int {
+		return cmp.Or(casefile.DecidedTime(&a).Compare(casefile.DecidedTime(&b).Time), strings.Compare(a.Name, b.Name))
+	})
+	out := make([]Lookup, 0, len(counted))
+	for _, d := range counted {
+		_, name, _ := strings.Cut(d.Spec.Lookup.Operation, "/")
+		l := Lookup{Name: name, Operation: d.Spec.Lookup.Operation, Decision: d.Name, Input: map[string]any{}}
+		if given := d.Spec.Lookup.Input; given != nil && len(given.Raw) > 0 {
+			if err := json.Unmarshal(given.Raw, &l.Input); err != nil || l.Input == nil {
+				l.Input, l.Err = nil, errors.New("spec.lookup.input is not an object of named values: decide again")
 			}
 		}
+		out = append(out, l)
 	}
 	return out
 }
@@ -91,11 +124,11 @@ func wanted(ctx context.Context, e *casefile.Enrichment, vars map[string]any) []
 		return []Lookup{{Name: e.Name, Operation: e.Lookup, Err: fmt.Errorf("could not decide what to look up: %w", err)}}
 	}
 	out := make([]Lookup, 0, len(items))
-	for _, item := range items {
-		l := Lookup{Name: e.Name, Operation: e.Lookup}
+	names := casefile.ItemNames(items)
+	for i, item := range items {
+		l := Lookup{Name: e.Name, Operation: e.Lookup, Item: names[i]}
 		of := ""
-		if item != nil {
-			l.Item = text(item)
+		if l.Item != "" {
 			of = " for " + l.Item
 		}
 		if l.Input, err = e.Input(ctx, vars, item); err != nil {
@@ -145,7 +178,9 @@ func bytesOf(records ...v1alpha1.EnrichmentRecord) int {
 
 // record is an answer as the case keeps it.
 func record(a Answer) v1alpha1.EnrichmentRecord {
-	r := v1alpha1.EnrichmentRecord{Name: a.Lookup.Name, Lookup: a.Lookup.Operation, Time: metav1.NewMicroTime(a.Time)}
+	r := v1alpha1.EnrichmentRecord{
+		Name: a.Lookup.Name, Lookup: a.Lookup.Operation, Item: a.Lookup.Item, Decision: a.Lookup.Decision, Time: metav1.NewMicroTime(a.Time),
+	}
 	err := a.Lookup.Err
 	if err == nil {
 		r.Input, err = toJSON(a.Lookup.Input)
@@ -177,14 +212,6 @@ func message(err error) string {
 	return string(out)
 }
 
-func text(item any) string {
-	raw, err := toJSON(item)
-	if err != nil {
-		return fmt.Sprint(item)
-	}
-	return string(raw.Raw)
-}
-
 // toJSON writes compact JSON with sorted keys.
 func toJSON(value any) (*apiextensionsv1.JSON, error) {
 	var out bytes.Buffer
@@ -196,29 +223,22 @@ func toJSON(value any) (*apiextensionsv1.JSON, error) {
 	return &apiextensionsv1.JSON{Raw: bytes.TrimSuffix(out.Bytes(), []byte("\n"))}, nil
 }
 
-// Condition is the case's milestone Enriched: whether its lookups have answered, which
-// failed, or that its type (nil) is missing. Pending is how many are still planned. The
-// message names lookups, not times, so it stays the same while nothing changes.
-func Condition(t *casefile.Type, records []v1alpha1.EnrichmentRecord, pending int) metav1.Condition {
-	c := metav1.Condition{Type: v1alpha1.EnrichedCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.LookupsAnsweredReason, Message: "every lookup answered"}
-	var failed []string
-	for _, r := range records {
-		if r.Error != "" && !slices.Contains(failed, r.Name) {
-			failed = append(failed, r.Name)
+// Condition is the case's milestone Enriched, without its type: True when every lookup of
+// the type answered, else False with the first that failed. It is the zero condition
+// while the case's signals were not folded yet. A lookup that a person made by hand does
+// not count: who asked sees how it failed. The message has no times, so it stays the same
+// while nothing changes.
+func Condition(c *v1alpha1.Case) metav1.Condition {
+	if c.Status.Signals == nil {
+		return metav1.Condition{}
+	}
+	for _, r := range c.Status.Enrichments {
+		if r.Error != "" && r.Decision == "" {
+			return metav1.Condition{
+				Status: metav1.ConditionFalse, Reason: v1alpha1.LookupsFailedReason,
+				Message: fmt.Sprintf("%s (%s): %s", r.Name, r.Lookup, r.Error),
+			}
 		}
 	}
-	slices.Sort(failed)
-	switch {
-	case t == nil:
-		c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.TypeMissingReason
-		c.Message = "the CaseType of the case is missing or does not compile: create or correct it"
-	case pending > 0:
-		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.RetryingReason, "lookups are under way"
-	case len(failed) > 0:
-		c.Reason = v1alpha1.LookupsFailedReason
-		c.Message = "lookups failed: " + strings.Join(failed, ", ") + "; status.enrichments says why"
-	case len(records) == 0:
-		c.Message = "the type looks nothing up for this case"
-	}
-	return c
+	return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.LookupsAnsweredReason, Message: "every lookup of the type answered"}
 }

@@ -56,19 +56,20 @@ func TestPlan(t *testing.T) {
 		records []v1alpha1.EnrichmentRecord
 		want    []string // input, or what the error begins with
 	}{
-		"once for the case":           {lookup: freeze, want: []string{"{}"}},
-		"once for each user":          {lookup: person, want: []string{`{"user":"ana"}`, `{"user":"bob"}`}},
-		"the same question only once": {lookup: v1alpha1.Enrichment{Name: "person", Lookup: "a/b", ForEach: "case.users", Input: raw(`{"all":true}`)}, want: []string{`{"all":true}`}},
+		"once for the case":                       {lookup: freeze, want: []string{"{}"}},
+		"once for each user":                      {lookup: person, want: []string{`{"user":"ana"}`, `{"user":"bob"}`}},
+		"the same question once for each":         {lookup: v1alpha1.Enrichment{Name: "person", Lookup: "a/b", ForEach: "case.users", Input: raw(`{"all":true}`)}, want: []string{`{"all":true}`, `{"all":true}`}},
+		"of one item the same question only once": {lookup: v1alpha1.Enrichment{Name: "person", Lookup: "a/b", ForEach: "case.users + case.users", Input: raw(`{"user":"${item.name}"}`)}, want: []string{`{"user":"ana"}`, `{"user":"bob"}`}},
 		"not what was answered": {lookup: person, want: []string{`{"user":"bob"}`},
-			records: []v1alpha1.EnrichmentRecord{{Name: "person", Lookup: "directory/findUser", Input: raw(` { "user" : "ana" } `), Result: raw(`{}`)}}},
+			records: []v1alpha1.EnrichmentRecord{{Name: "person", Lookup: "directory/findUser", Item: "ana", Input: raw(` { "user" : "ana" } `), Result: raw(`{}`)}}},
 		"not what failed": {lookup: person, want: []string{`{"user":"bob"}`},
-			records: []v1alpha1.EnrichmentRecord{{Name: "person", Lookup: "directory/findUser", Input: raw(`{"user":"ana"}`), Error: "gone"}}},
+			records: []v1alpha1.EnrichmentRecord{{Name: "person", Lookup: "directory/findUser", Item: "ana", Input: raw(`{"user":"ana"}`), Error: "gone"}}},
 		"again when the type asks another operation": {lookup: freeze, want: []string{"{}"},
 			records: []v1alpha1.EnrichmentRecord{{Name: "freeze", Lookup: "calendar/old", Input: raw(`{}`), Result: raw(`{}`)}}},
 		"an input that is not known": {lookup: v1alpha1.Enrichment{Name: "boss", Lookup: "a/b", Input: raw(`{"of":"${case.owner}"}`)},
 			want: []string{"could not build the input: of: "}},
 		"an item without what is asked": {lookup: v1alpha1.Enrichment{Name: "boss", Lookup: "a/b", ForEach: "case.users", Input: raw(`{"of":"${item.uid}"}`)},
-			want: []string{`could not build the input for {"name":"ana"}: of: `, `could not build the input for {"name":"bob"}: of: `}},
+			want: []string{"could not build the input for ana: of: ", "could not build the input for bob: of: "}},
 		"items that are not known": {lookup: v1alpha1.Enrichment{Name: "boss", Lookup: "a/b", ForEach: "case.owner"}, want: []string{"could not decide what to look up: "}},
 		"an input without names":   {lookup: v1alpha1.Enrichment{Name: "boss", Lookup: "a/b", Input: raw(`"${case.state}"`)}, want: []string{"could not build the input: input must be an object"}},
 	}
@@ -185,25 +186,78 @@ func TestMergeKeepsACaseSmall(t *testing.T) {
 }
 
 func TestCondition(t *testing.T) {
-	typ := looking(t, freeze)
-	answered := v1alpha1.EnrichmentRecord{Name: "a", Result: raw(`1`)}
-	failed := v1alpha1.EnrichmentRecord{Name: "b", Error: "at 10:03:58"}
+	answered := v1alpha1.EnrichmentRecord{Name: "a", Lookup: "x/a", Result: raw(`1`)}
+	failed := v1alpha1.EnrichmentRecord{Name: "b", Lookup: "x/b", Error: "gone"}
+	byHand := failed
+	byHand.Decision = "d"
 	tests := map[string]struct {
-		typ     *casefile.Type
 		records []v1alpha1.EnrichmentRecord
-		pending int
 		want    string
 	}{
-		"all answered":     {typ, []v1alpha1.EnrichmentRecord{answered}, 0, "True LookupsAnswered every lookup answered"},
-		"some failed":      {typ, []v1alpha1.EnrichmentRecord{failed, answered, failed}, 0, "True LookupsFailed lookups failed: b; status.enrichments says why"},
-		"some are missing": {typ, []v1alpha1.EnrichmentRecord{answered}, 1, "Unknown Retrying lookups are under way"},
-		"nothing to ask":   {typ, nil, 0, "True LookupsAnswered the type looks nothing up for this case"},
-		"no type":          {nil, nil, 0, "False TypeMissing the CaseType of the case is missing or does not compile: create or correct it"},
+		"all answered":                   {[]v1alpha1.EnrichmentRecord{answered}, "True LookupsAnswered every lookup of the type answered"},
+		"some failed":                    {[]v1alpha1.EnrichmentRecord{answered, failed}, "False LookupsFailed b (x/b): gone"},
+		"what a person asked for failed": {[]v1alpha1.EnrichmentRecord{answered, byHand}, "True LookupsAnswered every lookup of the type answered"},
+		"there is nothing to ask":        {nil, "True LookupsAnswered every lookup of the type answered"},
 	}
 	for name, tc := range tests {
-		c := enrich.Condition(tc.typ, tc.records, tc.pending)
-		if got := strings.Join([]string{string(c.Status), c.Reason, c.Message}, " "); got != tc.want || c.Type != v1alpha1.EnrichedCondition {
-			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		c := &v1alpha1.Case{Status: v1alpha1.CaseStatus{Enrichments: tc.records, Signals: &v1alpha1.SignalTotals{Total: 1}}}
+		got := enrich.Condition(c)
+		if text := strings.Join([]string{string(got.Status), got.Reason, got.Message}, " "); text != tc.want {
+			t.Errorf("%s: got %q, want %q", name, text, tc.want)
 		}
+		if c.Status.Signals = nil; enrich.Condition(c) != (metav1.Condition{}) {
+			t.Errorf("%s: a case without its signals has the milestone %v", name, enrich.Condition(c))
+		}
+	}
+}
+
+// lookingUp is a counted decision of the case's that asks for a lookup.
+func lookingUp(name string, minute int, input string) v1alpha1.Decision {
+	d := v1alpha1.Decision{Spec: v1alpha1.DecisionSpec{Verdict: v1alpha1.VerdictLookup, Lookup: &v1alpha1.LookupDecision{Operation: "directory/findUser"}}}
+	if input != "" {
+		d.Spec.Lookup.Input = raw(input)
+	}
+	d.Name, d.Status.State = name, v1alpha1.DecisionCounted
+	d.CreationTimestamp.Time = asked.Add(time.Duration(minute) * time.Minute)
+	return d
+}
+
+func TestPlanByHand(t *testing.T) {
+	ana := lookingUp("d1", 2, `{"user":"ana"}`)
+	change := func(f func(*v1alpha1.Decision)) v1alpha1.Decision { d := ana.DeepCopy(); f(d); return *d }
+	tests := map[string]struct {
+		decisions []v1alpha1.Decision
+		want      []string
+	}{
+		"what a person asks for is asked":    {[]v1alpha1.Decision{ana}, []string{`d1 findUser directory/findUser {"user":"ana"}`}},
+		"in the order in which they counted": {[]v1alpha1.Decision{ana, lookingUp("d2", 1, "")}, []string{`d2 findUser directory/findUser {}`, `d1 findUser directory/findUser {"user":"ana"}`}},
+		"each decision has an answer":        {[]v1alpha1.Decision{ana, lookingUp("d2", 3, `{"user":"ana"}`)}, []string{`d1 findUser directory/findUser {"user":"ana"}`, `d2 findUser directory/findUser {"user":"ana"}`}},
+		"not when it does not count":         {[]v1alpha1.Decision{change(func(d *v1alpha1.Decision) { d.Status.State = v1alpha1.DecisionVoid })}, nil},
+		"not when it was not judged":         {[]v1alpha1.Decision{change(func(d *v1alpha1.Decision) { d.Status.State = "" })}, nil},
+		"not of another case":                {[]v1alpha1.Decision{change(func(d *v1alpha1.Decision) { d.Spec.CaseRef.UID = "other" })}, nil},
+		"not of another verdict":             {[]v1alpha1.Decision{change(func(d *v1alpha1.Decision) { d.Spec.Lookup = nil })}, nil},
+		"an input that is no object is said": {[]v1alpha1.Decision{lookingUp("d1", 1, `["ana"]`)}, []string{"d1 findUser directory/findUser spec.lookup.input is not an object of named values: decide again"}},
+		"nor is null":                        {[]v1alpha1.Decision{lookingUp("d1", 1, `null`)}, []string{"d1 findUser directory/findUser spec.lookup.input is not an object of named values: decide again"}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := about()
+			var got []string
+			for _, l := range enrich.Plan(t.Context(), nil, c, tc.decisions...) {
+				r := enrich.Merge(nil, enrich.Answer{Lookup: l, Time: asked})[0]
+				text := r.Error
+				if l.Err == nil {
+					text = string(r.Input.Raw)
+				}
+				got = append(got, strings.Join([]string{r.Decision, r.Name, r.Lookup, text}, " "))
+				c.Status.Enrichments = enrich.Merge(c.Status.Enrichments, enrich.Answer{Lookup: l, Time: asked})
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if again := enrich.Plan(t.Context(), nil, c, tc.decisions...); len(again) > 0 {
+				t.Errorf("asks again: %+v", again)
+			}
+		})
 	}
 }
