@@ -36,7 +36,7 @@ func TestTheCacheIsBoundedAndShared(t *testing.T) {
 }
 
 // TestTheDesignsExpressionsCompile holds the dialect to what the examples of the
-// design write (speed() is not there yet).
+// design write.
 func TestTheDesignsExpressionsCompile(t *testing.T) {
 	tests := map[Kind][]string{
 		Source: {"signal.severity >= Low"},
@@ -55,7 +55,7 @@ func TestTheDesignsExpressionsCompile(t *testing.T) {
 		},
 		CaseType: {
 			"signal.category == 'Identity'", "case.users", "item.name", "case.openedTime", "enrichment.person.exists(p, p.privileged)",
-			"size(enrichment.trips) > 0", "has(case.owner)", "severity >= High", "case.state in ['Contained', 'Resolved', 'Closed']",
+			"speed(enrichment.places) > 900.0", "size(enrichment.trips) > 0", "has(case.owner)", "severity >= High", "case.state in ['Contained', 'Resolved', 'Closed']",
 		},
 		Playbook: {
 			"size(inputs.user.trips) > 0", "inputs.user.trips[0].id", "enrichment.places.map(p, p.city).join(' and ')",

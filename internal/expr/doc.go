@@ -19,6 +19,8 @@
 // may mix types. Numbers compare across types. The Mapping environment adds the
 // functions that build a signal, and there ip() and url() are those, so
 // Kubernetes' ip() and url() are absent from it (isIP, isURL and cidr() stay).
+// Records of lookups are read with one(list), the only element of a list or
+// {found: false}, and speed(places), the greatest speed between sightings in km/h.
 //
 // # Unknown is not false
 //

@@ -5,9 +5,11 @@ package expr
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/decls"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/ext"
 	"k8s.io/apiserver/pkg/cel/library"
@@ -28,6 +30,9 @@ const (
 	// MaxDepth is how deeply lists and maps may be nested in a value.
 	MaxDepth = 256
 )
+
+// ownOverload begins the identifiers of all overloads that this package declares.
+const ownOverload = "casebook_"
 
 // Severity as an integer, the value of the constant of that name in every expression.
 const (
@@ -78,6 +83,7 @@ func New(kind Kind) (*Env, error) {
 		options = append(options, mappingFunctions()...)
 	} else {
 		options = append(options, library.IP(), library.URLs())
+		options = append(options, recordFunctions(kind)...)
 	}
 	names := make([]string, 0, len(variables))
 	for _, v := range variables {
@@ -98,6 +104,19 @@ func MustNew(kind Kind) *Env {
 		panic(err)
 	}
 	return env
+}
+
+// Functions returns, in order, the names of the functions that Casebook itself adds
+// to CEL in this environment.
+func (e *Env) Functions() []string {
+	var names []string
+	for name, function := range e.cel.Functions() {
+		if slices.ContainsFunc(function.OverloadDecls(), func(o *decls.OverloadDecl) bool { return strings.HasPrefix(o.ID(), ownOverload) }) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Kind returns the kind this environment was built for.

@@ -192,6 +192,12 @@ func (costs) CallCost(function, overload string, args []ref.Val, result ref.Val)
 			cost += traversal(arg)
 		}
 		return &cost
+	case "one":
+		cost := 1 + traversal(args[0]) + traversal(result)
+		return &cost
+	case "speed":
+		cost := 1 + 10*size(args[0]) // ten members and comparisons for each
+		return &cost
 	}
 	return (&library.CostEstimator{}).CallCost(function, overload, args, result)
 }
