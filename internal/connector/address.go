@@ -51,21 +51,22 @@ var refused = []class{
 		"fd00:ec2::254/128", "fd00:ec2::23/128", "fd20:ce::254/128")},
 	{"loopback", prefixes("127.0.0.0/8", "::1/128")},
 	{"unspecified", prefixes("0.0.0.0/8", "::/128")},
-	{"link-local", prefixes("169.254.0.0/16", "fe80::/10", "fec0::/10")},
+	{"link-local", prefixes("169.254.0.0/16", "fe80::/10")},
 	{"multicast", prefixes("224.0.0.0/4", "ff00::/8")},
 	{"broadcast or reserved", prefixes("240.0.0.0/4")},
 }
 
-// embeddings are the IPv6 ranges whose addresses carry an IPv4 address, and at which byte.
+// embeddings are the IPv6 ranges whose addresses carry an IPv4 address, and in which bytes.
 var embeddings = []struct {
 	prefix netip.Prefix
-	at     int
+	at     [4]int
 }{
-	{netip.MustParsePrefix("64:ff9b::/96"), 12},   // NAT64, RFC 6052
-	{netip.MustParsePrefix("64:ff9b:1::/48"), 12}, // local-use NAT64 with a /96, RFC 8215
-	{netip.MustParsePrefix("2002::/16"), 2},       // 6to4, RFC 3056
-	{netip.MustParsePrefix("::/96"), 12},          // IPv4-compatible, RFC 4291, section 2.5.5.1
-	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12}, // IPv4-translated, RFC 2765
+	{netip.MustParsePrefix("64:ff9b::/96"), [4]int{12, 13, 14, 15}},    // NAT64, RFC 6052
+	{netip.MustParsePrefix("64:ff9b:1::/48"), [4]int{12, 13, 14, 15}},  // NAT64 of local use, RFC 8215, as a /96
+	{netip.MustParsePrefix("64:ff9b:1::/48"), [4]int{6, 7, 9, 10}},     // the same as a /48, RFC 6052, section 2.2
+	{netip.MustParsePrefix("2002::/16"), [4]int{2, 3, 4, 5}},           // 6to4, RFC 3056
+	{netip.MustParsePrefix("::/96"), [4]int{12, 13, 14, 15}},           // IPv4-compatible, RFC 4291, section 2.5.5.1
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), [4]int{12, 13, 14, 15}}, // IPv4-translated, RFC 2765
 }
 
 // Check returns nil if the address may be dialled, or else a Terminal error with
@@ -75,10 +76,7 @@ func (p AddressPolicy) Check(addr netip.Addr) error {
 		return fault.Terminalf(AddressRefusedReason, "could not use an address: it is none")
 	}
 	addr = addr.Unmap().WithZone("")
-	forms := []netip.Addr{addr}
-	if inner, ok := embedded(addr); ok {
-		forms = append(forms, inner)
-	}
+	forms := append([]netip.Addr{addr}, embedded(addr)...)
 	if slices.ContainsFunc(forms, func(a netip.Addr) bool { return contains(p.Allow, a) }) {
 		return nil
 	}
@@ -104,18 +102,22 @@ func (p AddressPolicy) class(addr netip.Addr) string {
 	return ""
 }
 
-// embedded is the IPv4 address that an IPv6 address carries.
-func embedded(addr netip.Addr) (netip.Addr, bool) {
+// embedded are the IPv4 addresses that an IPv6 address may carry.
+func embedded(addr netip.Addr) []netip.Addr {
 	if !addr.Is6() || addr == netip.IPv6Unspecified() || addr == netip.IPv6Loopback() {
-		return netip.Addr{}, false
+		return nil
 	}
+	var out []netip.Addr
+	raw := addr.As16()
 	for _, e := range embeddings {
 		if e.prefix.Contains(addr) {
-			raw := addr.As16()
-			return netip.AddrFrom4([4]byte(raw[e.at : e.at+4])), true
+			out = append(out, netip.AddrFrom4([4]byte{raw[e.at[0]], raw[e.at[1]], raw[e.at[2]], raw[e.at[3]]}))
 		}
 	}
-	return netip.Addr{}, false
+	if len(out) > 1 { // of two ways to read it, the one that reads nothing is the wrong one
+		out = slices.DeleteFunc(out, func(a netip.Addr) bool { return a == netip.IPv4Unspecified() })
+	}
+	return out
 }
 
 func describe(addr, form netip.Addr) string {
