@@ -41,6 +41,10 @@ spec:
   - {name: deny-it, deny: No.}
   - name: ask-them
     ask: {verb: approve, count: 1, groups: [leads], distinctFrom: [PlaybookAuthor], validFor: 1h}
+  lookups: [{name: vip, lookup: vips/find, input: {key: x}}]
+  budgets: [{name: isolations, operations: [kubernetes/isolatePod], max: 10, per: 1h}]
+  breaker: {wrongPercent: 5, outOf: 20}
+  baseline: RequireAllow
 `,
 	"casetypes": `
 kind: CaseType
@@ -69,6 +73,7 @@ spec:
   - {name: release, action: {rollbackOf: isolate}}
   - {name: done, close: {classification: TruePositive, note: Done.}}
   - {name: stop, fail: {message: Stopped.}}
+  - {name: tell, notify: {connector: mail, to: [ana@example.com], subject: Contained, message: It is.}}
 `,
 	"evidencelogs": `
 kind: EvidenceLog
@@ -115,6 +120,8 @@ spec:
   caseRef: {name: rt-1, uid: "1"}
   playbookRef: {name: isolate-pod}
   revision: isolate-pod-1
+  connectors: [{name: kubernetes, uid: "1"}]
+  decisionRef: {name: d, uid: "1"}
 `,
 	"actions": `
 kind: Action
@@ -152,6 +159,13 @@ var decisionSpecs = map[string]string{
 	"Act":      `{caseRef: {name: rt-1, uid: "1"}, verdict: Act, act: {operation: kubernetes/isolatePod}}`,
 	"Assign":   `{caseRef: {name: rt-1, uid: "1"}, verdict: Assign, assign: {owner: ana, queue: runtime}}`,
 	"Close":    `{caseRef: {name: rt-1, uid: "1"}, verdict: Close, message: Done., close: {classification: TruePositive}}`,
+	"Resolve":  `{caseRef: {name: rt-1, uid: "1"}, verdict: Resolve, message: Seen in its log., resolve: {actionRef: {name: a, uid: "1"}, outcome: Happened}}`,
+	"Lookup":   `{caseRef: {name: rt-1, uid: "1"}, verdict: Lookup, lookup: {operation: directory/findUser}}`,
+	"Run":      `{caseRef: {name: rt-1, uid: "1"}, verdict: Run, run: {playbookRef: {name: p}}}`,
+	"Set":      `{caseRef: {name: rt-1, uid: "1"}, verdict: Set, message: Worse., set: {severity: High, typeRef: {name: t}, queue: q}}`,
+	"Add":      `{caseRef: {name: rt-1, uid: "1"}, verdict: Add, add: {users: [{name: ana}], hosts: [{name: h}], indicators: [{type: ipv4, value: 192.0.2.1}]}}`,
+	"Freeze":   `{verdict: Freeze, message: Stop.}`,
+	"Thaw":     `{verdict: Thaw, message: Go on.}`,
 	"Rollback": `{caseRef: {name: rt-1, uid: "1"}, verdict: Rollback, message: Wrong., rollback: {actionRef: {name: a, uid: "1"}}}`,
 }
 

@@ -27,12 +27,34 @@ var decisionRules = []rule{
 	{"decisions.spec", accepts("Close"), with(`{rollback: {actionRef: {name: a, uid: "1"}}}`, "Close"), "spec.rollback", "set spec.rollback for the verdict Rollback"},
 	{"decisions.spec", accepts("Answer", "Act", "Assign"), with("{message: null}", "Approve", "Close", "Rollback"), "spec.message", "give spec.message: it says why, and is kept as evidence"},
 	{"decisions.spec", []string{comment("Comment", "x"), comment("Reopen", "x")}, []string{comment("Comment", "null"), comment("Reopen", "null")}, "spec.message", "give spec.message"},
+	{"decisions.spec", accepts("Freeze", "Thaw", "Act"), append(with("{caseRef: null}", "Act", "Set"), with(`{caseRef: {name: rt-1, uid: "1"}}`, "Freeze", "Thaw")...), "spec.caseRef",
+		"name the case in spec.caseRef; Freeze and Thaw are about the whole namespace and name none"},
+	{"decisions.spec", accepts("Run", "Add"), with("{message: null}", "Resolve", "Set", "Freeze", "Thaw"), "spec.message", "give spec.message"},
+	{"decisions.spec", accepts("Resolve"), with("{resolve: null}", "Resolve"), "spec.resolve", "set spec.resolve for the verdict Resolve, and for no other"},
+	{"decisions.spec", accepts("Lookup"), with("{lookup: null}", "Lookup"), "spec.lookup", "set spec.lookup for the verdict Lookup, and for no other"},
+	{"decisions.spec", accepts("Run"), with("{run: null}", "Run"), "spec.run", "set spec.run for the verdict Run, and for no other"},
+	{"decisions.spec", accepts("Set"), with("{set: null}", "Set"), "spec.set", "set spec.set for the verdict Set, and for no other"},
+	{"decisions.spec", accepts("Add"), with("{add: null}", "Add"), "spec.add", "set spec.add for the verdict Add, and for no other"},
 	{"decisions.spec.verdict", []string{`Comment`, `Reopen`}, []string{`Shrug`}, "", enum},
 }
 
 // Rules of what a verdict holds are tried in that verdict's spec.
 var verdictRules = map[string][]rule{
-	"Act":    {{"decisions.spec.act.operation", []string{`a/b`}, []string{`b`, `a/*`}, "", operation}},
+	"Act":     {{"decisions.spec.act.operation", []string{`a/b`}, []string{`b`, `a/*`}, "", operation}},
+	"Resolve": {{"decisions.spec.resolve.outcome", []string{`Happened`, `DidNot`, `Retry`}, []string{`Maybe`}, "", enum}},
+	"Lookup":  {{"decisions.spec.lookup.operation", []string{`a/b`}, []string{`findUser`, `a/*`}, "", operation}},
+	"Set": {
+		{"decisions.spec.set", []string{`{severity: Low}`, `{queue: q}`, `{typeRef: {name: t}}`}, []string{`{}`}, "", "at least one of the fields in [severity typeRef queue] must be set"},
+		{"decisions.spec.set.severity", []string{`Low`}, []string{`low`}, "", enum},
+		{"decisions.spec.set.queue", []string{`tier-2`}, []string{`Tier 2`}, "", label},
+	},
+	"Add": {
+		{"decisions.spec.add", []string{`{users: [{name: a}]}`}, []string{`{}`}, "", "at least one of the fields in [users hosts indicators] must be set"},
+		{"decisions.spec.add.users", []string{`[{name: a}]`}, []string{`[]`}, "", "at least 1"},
+		{"decisions.spec.add.hosts", []string{`[{name: a}]`}, []string{`[]`}, "", "at least 1"},
+		{"decisions.spec.add.indicators", []string{`[{type: ipv4, value: 192.0.2.1}]`}, []string{`[]`}, "", "at least 1"},
+		{"decisions.spec.add.indicators[0].type", []string{`domain`}, []string{`ip`}, "", enum},
+	},
 	"Answer": {{"decisions.spec.answer.digest", []string{hex64}, []string{upper64}, "", sha256}},
 	"Assign": {
 		{"decisions.spec.assign", []string{`{owner: ana}`, `{queue: q}`}, []string{`{}`}, "", "at least 1"},

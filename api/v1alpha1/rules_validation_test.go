@@ -50,7 +50,10 @@ var rules = []rule{
 	{"mappings.spec.decode", []string{`JSON`, `NDJSON`}, []string{`XML`, `json`}, "", enum},
 	{"mappings.spec.fingerprint", []string{`[ruleId, users]`}, []string{`[ruleId, ruleId]`}, "spec.fingerprint[1]", twice},
 
-	{"connectors.spec", []string{`{kubernetes: {serviceAccountRef: {name: a}}}`}, []string{`{settle: 5s}`}, "", "exactly one of the fields in [kubernetes] must be set"},
+	{"connectors.spec", []string{`{kubernetes: {serviceAccountRef: {name: a}}}`}, []string{`{settle: 5s}`, `{kubernetes: {serviceAccountRef: {name: a}}, geoip: {bucket: {dir: {path: /a}, key: b}}}`}, "",
+		"exactly one of the fields in [kubernetes http table geoip smtp] must be set"},
+	{"connectors.spec", []string{`{kubernetes: {serviceAccountRef: {name: a}}}`}, []string{`{kubernetes: {serviceAccountRef: {name: a}}, operations: [` + read + `}]}`, `{http: {baseURL: "https://a.example"}}`}, "spec.operations",
+		"declare spec.operations for an http connector, and for no other: the rest have theirs in code"},
 	{"connectors.spec.settle", []string{`0s`, `10m`}, []string{`-1s`, `10m1s`}, "", "settle must be between 0s and 10m, for example 5s"},
 	{"connectors.spec.timeout", []string{`1s`, `60s`, `1m`}, []string{`999ms`, `61s`}, "", "timeout must be between 1s and 60s, for example 10s"},
 
@@ -69,6 +72,18 @@ var rules = []rule{
 	{"guardrails.spec.rules[1].ask.distinctFrom[0]", []string{`Requester`, `PlaybookAuthor`}, []string{`Approver`}, "", enum},
 	{"guardrails.spec.rules[1].ask.distinctFrom", []string{`[Requester, PlaybookAuthor]`}, []string{`[Requester, Requester]`}, "spec.rules[1].ask.distinctFrom[1]", twice},
 	{"guardrails.spec.rules[1].ask.validFor", []string{`1m`, `24h`}, []string{`59s`, `24h1s`}, "", "validFor must be between 1m and 24h, for example 1h"},
+
+	{"guardrails.spec.lookups", []string{`[{name: a, lookup: a/b}, {name: b, lookup: a/b}]`}, []string{`[{name: a, lookup: a/b}, {name: a, lookup: a/c}]`}, "spec.lookups[1]", twice},
+	{"guardrails.spec.lookups[0].name", []string{`vip`}, []string{`VIP`, `a-b`}, "", identifier},
+	{"guardrails.spec.lookups[0].lookup", []string{`vips/find`}, []string{`vips`, `vips/*`}, "", operation},
+	{"guardrails.spec.budgets", []string{`[{name: a, max: 0, per: 1h}, {name: b, max: 1, per: 1h}]`}, []string{`[{name: a, max: 0, per: 1h}, {name: a, max: 1, per: 1h}]`}, "spec.budgets[1]", twice},
+	{"guardrails.spec.budgets[0].name", []string{`suspensions`}, []string{`Suspensions`, `a_b`}, "", label},
+	{"guardrails.spec.budgets[0].max", []string{`0`, `100000`}, []string{`-1`, `100001`}, "", "should be"},
+	{"guardrails.spec.budgets[0].per", []string{`1m`, `24h`}, []string{`59s`, `24h1s`}, "", "per must be between 1m and 24h, for example 1h"},
+	{"guardrails.spec.budgets[0].operations", []string{`[a/b, a/c]`}, []string{`[a/b, a/b]`}, "spec.budgets[0].operations[1]", twice},
+	{"guardrails.spec.breaker.wrongPercent", []string{`0`, `100`}, []string{`-1`, `101`}, "", "should be"},
+	{"guardrails.spec.breaker.outOf", []string{`1`, `1000`}, []string{`-1`, `1001`}, "", "should be"},
+	{"guardrails.spec.baseline", []string{`RequireAllow`}, []string{`Allow`}, "", enum},
 
 	{"casetypes.spec.prefix", []string{`r`, `rt`, `a1234567`}, []string{`Rt`, `1a`, `r-t`}, "", "should match '^[a-z][a-z0-9]{0,7}$'"},
 	{"casetypes.spec.correlate.by[0]", []string{`users`, `hosts`, `assets`, `indicators`, `ruleId`, `title`, `source`}, []string{`user`, `severity`}, "", enum},
@@ -93,7 +108,8 @@ var rules = []rule{
 	{"playbooks.spec.steps", []string{`[{name: a, fail: {message: x}}]`}, []string{`[]`}, "", "at least 1"},
 	{"playbooks.spec.steps", []string{`[{name: a, fail: {message: x}}, {name: b, fail: {message: x}}]`}, []string{`[{name: a, fail: {message: x}}, {name: a, wait: {for: 1m}}]`}, "spec.steps[1]", twice},
 	{"playbooks.spec.steps[0]", []string{`{name: a, wait: {for: 1m}}`, `{name: a, set: {state: Contained}}`}, []string{`{name: a}`, `{name: a, wait: {for: 1m}, fail: {message: x}}`},
-		"", "exactly one of the fields in [action decision wait set close fail] must be set"},
+		"", "exactly one of the fields in [action decision wait set close fail notify] must be set"},
+	{"playbooks.spec.steps[7].notify.to", []string{`[a@b.example]`}, []string{`[]`}, "", "at least 1"},
 	{"playbooks.spec.steps[0].name", []string{`isolate`, `isolateHost2`}, []string{`isolate-host`, `Isolate`, `2`}, "", ""},
 	{"playbooks.spec.steps[0].orElse", []string{`Skip`, `Run`}, []string{`Fail`}, "", enum},
 	{"playbooks.spec.steps[0].timeout", []string{`1s`, `720h`}, []string{`999ms`, `720h1s`}, "", "timeout must be between 1s and 720h, for example 2m"},
@@ -133,6 +149,8 @@ var rules = []rule{
 	{"cases.spec.severity", []string{`Low`}, []string{`low`}, "", enum},
 	{"cases.spec.correlationKey", []string{hex64}, []string{upper64}, "", sha256},
 	{"cases.spec.evidenceLog", []string{`Tenant`, `Operator`}, []string{`None`}, "", enum},
+
+	{"playbookruns.spec.connectors", []string{`[{name: a, uid: "1"}, {name: b, uid: "1"}]`}, []string{`[{name: a, uid: "1"}, {name: a, uid: "2"}]`}, "spec.connectors[1]", twice},
 
 	{"actions.spec.effect", []string{`Read`, `Reversible`, `Irreversible`}, []string{`Maybe`}, "", enum},
 	{"actions.spec.semantics", []string{`Idempotent`, `Keyed`, `ReadBack`, `AtMostOnce`}, []string{`Twice`}, "", enum},
@@ -176,8 +194,10 @@ var index = regexp.MustCompile(`\[\d+\]`)
 func TestEveryRuleHasATest(t *testing.T) {
 	tested := map[string]string{}
 	all := slices.Concat(rules, decisionRules, immutable)
-	for _, inner := range verdictRules {
-		all = append(all, inner...)
+	for _, some := range []map[string][]rule{verdictRules, connectorRules} {
+		for _, inner := range some {
+			all = append(all, inner...)
+		}
 	}
 	for _, r := range all {
 		tested[index.ReplaceAllString(r.at, "[*]")] += r.words + "\n"
