@@ -127,17 +127,22 @@ func sampleFiles(t *testing.T) map[string][]byte {
 	return out
 }
 
+// product is the folder of a sample.
+func product(file string) string {
+	name, _, _ := strings.Cut(file, "/")
+	return name
+}
+
 // TestMappingsFitTheirOwnToolsAlone tries every sample with every Mapping.
 func TestMappingsFitTheirOwnToolsAlone(t *testing.T) {
 	mappings := compiled(t)
 	for file, payload := range sampleFiles(t) {
-		product, _, _ := strings.Cut(file, "/")
 		for name, mapping := range mappings {
 			found, err := normalize.Find(t.Context(), []*normalize.Mapping{mapping}, payload)
 			if _, undecodable := errors.AsType[*normalize.DecodeError](err); err != nil && !undecodable {
 				t.Errorf("%s: %v", file, err)
 			}
-			if fits := found != nil; fits != (name == product) {
+			if fits := found != nil; fits != (name == product(file)) {
 				t.Errorf("the Mapping %s says %v to %s (%v)", name, fits, file, err)
 			}
 		}

@@ -58,6 +58,7 @@ func mappingFunctions() []cel.EnvOption {
 			cel.MapType(cel.StringType, cel.StringType), cel.BinaryBinding(match))),
 	}
 	options = append(options, entityFunctions()...)
+	options = append(options, absentFunctions()...)
 	for name, build := range indicators {
 		options = append(options, unary(name, cel.DynType, build))
 	}

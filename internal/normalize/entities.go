@@ -29,6 +29,9 @@ func entities(name string, field func(*v1alpha1.NormalizedSignal) *[]v1alpha1.En
 			if e.Type == "" {
 				e.Type = map[string]string{"users": "User", "hosts": "Host"}[name]
 			}
+			if name == "users" {
+				e.Name = canonicalLogin(e.Name)
+			}
 			key := identity(name, e)
 			if at, twice := index[key]; twice {
 				complete(&all[at], e)
@@ -44,6 +47,16 @@ func entities(name string, field func(*v1alpha1.NormalizedSignal) *[]v1alpha1.En
 		*field(&b.signal) = b.bounded(name, all)
 		return true
 	}
+}
+
+// canonicalLogin writes a login that is a mail address or a UPN in the form of an
+// indicator of that type, so that tools that write it differently speak of one user.
+// Any other login stays as it is.
+func canonicalLogin(name string) string {
+	if address, ok := Canonical(v1alpha1.Indicator{Type: typeEmail, Value: name}); ok && strings.EqualFold(address.Value, name) {
+		return address.Value
+	}
+	return name
 }
 
 // elements are the elements of a list; a single value is a list of one.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -185,11 +186,28 @@ func (m *Mapping) list(ctx context.Context, payload any) (items []any, note stri
 	}
 	switch v := value.(type) {
 	case []any:
-		return v, ""
+		return opened(v), ""
 	case map[string]any:
 		return []any{v}, ""
 	}
 	return []any{payload}, fmt.Sprintf("items: %s gives no list; the whole payload was read as one event", quoted(m.items.Source()))
+}
+
+// opened puts the elements of lists within a list in their place: an expression that
+// gives each part of a payload its own events gives lists of them.
+func opened(events []any) []any {
+	if !slices.ContainsFunc(events, func(e any) bool { _, list := e.([]any); return list }) {
+		return events
+	}
+	out := make([]any, 0, len(events))
+	for _, e := range events {
+		if list, ok := e.([]any); ok {
+			out = append(out, opened(list)...)
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // skip says why an event is no finding; empty if it is one. What the condition
