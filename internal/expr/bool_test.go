@@ -97,7 +97,7 @@ func TestCompileSaysWhereAndWhy(t *testing.T) {
 		"nor does a case's":              {expr.Guardrail, "case.severity == 'High'", 15, "constants Informational"},
 		"nor a signal's":                 {expr.Source, "signal.severity == 'High'", 17, "constants Informational"},
 		"nor is it in a list of text":    {expr.Source, "signal.severity in ['High']", 17, "constants Informational"},
-		"an unknown variable":            {expr.Operation, "true && inptu.user == 'x'", 9, "may read input, before, current, result, response"},
+		"an unknown variable":            {expr.Operation, "true && inptu.user == 'x'", 9, "may read input, before, current, after, result, response, key, mark"},
 		"a variable of another place":    {expr.Source, "lookups.x", 1, "undeclared reference to 'lookups'"},
 		"a function of another place":    {expr.Playbook, "user('x')", 5, "undeclared reference to 'user'"},
 		"a syntax error":                 {expr.Source, "signal.a ==", 12, "Syntax error"},

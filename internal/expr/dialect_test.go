@@ -48,7 +48,7 @@ func TestTheDesignsExpressionsCompile(t *testing.T) {
 		},
 		Operation: {
 			"'userName eq ' + quote(input.user)", "response.body.Resources[0]", "before.active == false",
-			"response.status in [200, 204]", "current.active == false", "result.active == false",
+			"response.status in [200, 204]", "current.active == false", "result.active == false", "current == after", "mark + key",
 		},
 		Guardrail: {
 			"lookups.vip.found && lookups.vip.tier == 'break-glass'", "operation == 'idp/revokeSessions' && case.severity >= Medium", "target.name",

@@ -24,7 +24,7 @@ const (
 	Guardrail Kind = "Guardrail"
 	// Playbook decides and renders steps: case, inputs, steps, enrichment, item, severity (int).
 	Playbook Kind = "Playbook"
-	// Operation renders requests and reads answers: input, before, current, result, response.
+	// Operation renders requests and reads answers: input, before, current, after, result, response, key (string), mark (string).
 	Operation Kind = "Operation"
 )
 
@@ -55,7 +55,8 @@ var variablesOf = map[Kind][]variable{
 		{"item", cel.DynType}, {"severity", cel.IntType},
 	},
 	Operation: {
-		{"input", cel.DynType}, {"before", cel.DynType}, {"current", cel.DynType}, {"result", cel.DynType}, {"response", cel.DynType},
+		{"input", cel.DynType}, {"before", cel.DynType}, {"current", cel.DynType}, {"after", cel.DynType}, {"result", cel.DynType},
+		{"response", cel.DynType}, {"key", cel.StringType}, {"mark", cel.StringType},
 	},
 }
 
