@@ -53,9 +53,12 @@ type Operation struct {
 	// Semantics says what may be done after an attempt in doubt. Empty means
 	// AtMostOnce; see [Operation.EffectiveSemantics].
 	Semantics v1alpha1.Semantics
-	// Rollback is the operation of the same connector, with the same input, that
-	// takes this one back. Set exactly when Effect is Reversible.
+	// Rollback is the operation of the same connector, with the same input unless
+	// RollbackTakesOther, that takes this one back. Set exactly when Effect is Reversible.
 	Rollback string
+	// RollbackTakesOther says that the rollback takes another input than this operation. The connector is then a
+	// RollbackPlanner.
+	RollbackTakesOther bool
 	// NotPossible says to people why it cannot be taken back. Set exactly when
 	// Effect is Irreversible.
 	NotPossible string
@@ -146,6 +149,8 @@ type Result struct {
 	Reason string
 	// Message is what the target said, and what a person can do about it; at most MaxMessage bytes.
 	Message string
+	// RetryAfter is how long the target asks to be left alone, for an attempt that was not sent; zero if it does not say.
+	RetryAfter time.Duration
 }
 
 // Connector reaches one target system with one identity. Its methods may be

@@ -93,6 +93,11 @@ func TestCheckOperations(t *testing.T) {
 	if err := connector.CheckOperations([]connector.Operation{suspend, restore}); err != nil {
 		t.Fatalf("CheckOperations = %v", err)
 	}
+	other := suspend
+	other.Inputs, other.RollbackTakesOther = nil, true
+	if err := connector.CheckOperations([]connector.Operation{other, restore}); err != nil {
+		t.Errorf("CheckOperations where the rollback takes another input = %v", err)
+	}
 	tests := map[string]struct {
 		change func(*connector.Operation)
 		want   string

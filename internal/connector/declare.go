@@ -37,7 +37,7 @@ func CheckOperations(operations []Operation) error {
 func (o Operation) checkEffect(operations []Operation) error {
 	switch o.Effect {
 	case v1alpha1.EffectRead:
-		if o.Semantics != "" || o.Rollback != "" || o.NotPossible != "" || o.TargetType != "" {
+		if o.Semantics != "" || o.Rollback != "" || o.RollbackTakesOther || o.NotPossible != "" || o.TargetType != "" {
 			return fmt.Errorf("a read declares no semantics, rollback or target")
 		}
 		return nil
@@ -68,6 +68,9 @@ func (o Operation) checkRollback(operations []Operation) error {
 	}
 	if back.TargetType != o.TargetType {
 		return fmt.Errorf("its rollback %s changes a %s, not a %s", back.Name, back.TargetType, o.TargetType)
+	}
+	if o.RollbackTakesOther { // which RollbackInput gives, and CheckInput checks
+		return nil
 	}
 	for _, input := range back.Inputs { // a rollback is sent the same input
 		own := false
