@@ -243,6 +243,9 @@ type Delivery struct {
 	// +kubebuilder:validation:Maximum=100
 	// +optional
 	Attempts *int32 `json:"attempts,omitempty"`
+	// sentTime is when it was last sent.
+	// +optional
+	SentTime *metav1.MicroTime `json:"sentTime,omitempty"`
 	// message says why it was refused, or is not accepted yet.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
