@@ -45,7 +45,7 @@ func TestRecordFunctions(t *testing.T) {
 		"denied": []any{map[string]any{"found": false, "name": "bob"}}, "odd": []any{map[string]any{"found": "yes"}},
 		"part":   []any{map[string]any{"name": "ana", "manager": gone}},
 		"places": []any{saoPaulo, berlin}, "words": []any{"Berlin"},
-		"antipodes": []any{place("10:00:00", -6.16, -90), place("11:00:00", 6.16, 90)},
+		"antipodes": []any{place("10:00:00", -89.98, -90), place("11:00:00", 89.98, 90)},
 		"near":      []any{berlin, with(berlin, "latitude", 52.6)},
 		"wide":      []any{with(berlin, "radiusKm", 5000.0), with(saoPaulo, "radiusKm", int64(6000))},
 		"whole":     []any{with(with(berlin, "latitude", int64(52)), "longitude", uint64(13)), berlin},
@@ -242,18 +242,20 @@ func TestTooManyPlacesStop(t *testing.T) {
 	}
 }
 
-func TestFunctionsAreThoseOfTheirPlace(t *testing.T) {
+func TestRecordFunctionsAreWhereRecordsAre(t *testing.T) {
 	tests := map[expr.Kind][]string{
-		expr.Source: {"quote"}, expr.Operation: {"one", "quote"},
-		expr.CaseType: {"one", "quote", "speed"}, expr.Playbook: {"one", "quote", "speed"}, expr.Guardrail: {"one", "quote", "speed"},
-		expr.Mapping: {
-			"asset", "cve", "domain", "email", "file", "first", "hash", "host", "inCluster", "inNamespace", "ip", "isIP", "isURL",
-			"match", "named", "pod", "quote", "severityOf", "time", "typed", "uid", "url", "user",
-		},
+		expr.Source: nil, expr.Mapping: nil, expr.Operation: {"one"},
+		expr.CaseType: {"one", "speed"}, expr.Playbook: {"one", "speed"}, expr.Guardrail: {"one", "speed"},
 	}
 	for kind, want := range tests {
-		if diff := cmp.Diff(want, expr.MustNew(kind).Functions()); diff != "" {
-			t.Errorf("the functions of %s (-want +got):\n%s", kind, diff)
+		all := expr.MustNew(kind).Functions()
+		if !slices.Contains(all, "quote") || slices.Contains(all, "size") {
+			t.Errorf("the functions of %s that CEL does not have: %v", kind, all)
+		}
+		for _, name := range []string{"one", "speed"} {
+			if slices.Contains(all, name) != slices.Contains(want, name) {
+				t.Errorf("the functions of %s are %v, want %v of those for records", kind, all, want)
+			}
 		}
 	}
 }
