@@ -222,9 +222,26 @@ var verdicts = []verdictCase{
 	{v1alpha1.VerdictRollback, []string{"rollback"}, "casebook-approver", func(s *v1alpha1.DecisionSpec) {
 		s.Rollback = &v1alpha1.RollbackDecision{ActionRef: v1alpha1.RecordRef{Name: "a", UID: "1"}}
 	}},
+	{v1alpha1.VerdictResolve, []string{"resolve"}, "casebook-approver", func(s *v1alpha1.DecisionSpec) {
+		s.Resolve = &v1alpha1.ResolveDecision{ActionRef: v1alpha1.RecordRef{Name: "a", UID: "1"}, Outcome: v1alpha1.ResolveHappened}
+	}},
+	{v1alpha1.VerdictLookup, []string{"act"}, "casebook-analyst", func(s *v1alpha1.DecisionSpec) {
+		s.Lookup = &v1alpha1.LookupDecision{Operation: "directory/findUser"}
+	}},
+	{v1alpha1.VerdictRun, []string{"run"}, "casebook-analyst", func(s *v1alpha1.DecisionSpec) {
+		s.Run = &v1alpha1.RunDecision{PlaybookRef: v1alpha1.LocalRef{Name: "impossible-travel"}}
+	}},
+	{v1alpha1.VerdictSet, []string{"edit"}, "casebook-analyst", func(s *v1alpha1.DecisionSpec) {
+		s.Set = &v1alpha1.SetDecision{Severity: v1alpha1.SeverityHigh}
+	}},
+	{v1alpha1.VerdictAdd, []string{"edit"}, "casebook-analyst", func(s *v1alpha1.DecisionSpec) {
+		s.Add = &v1alpha1.AddDecision{Users: []v1alpha1.Entity{{Name: "ana@example.com"}}}
+	}},
+	{v1alpha1.VerdictFreeze, []string{"freeze"}, "casebook-freezer", func(s *v1alpha1.DecisionSpec) { s.CaseRef = v1alpha1.RecordRef{} }},
+	{v1alpha1.VerdictThaw, []string{"freeze"}, "casebook-freezer", func(s *v1alpha1.DecisionSpec) { s.CaseRef = v1alpha1.RecordRef{} }},
 }
 
-var allVerbs = []string{"approve", "answer", "act", "assign", "comment", "close", "reopen", "rollback"}
+var allVerbs = []string{"approve", "answer", "act", "assign", "comment", "close", "reopen", "rollback", "resolve", "run", "edit", "freeze"}
 
 func answer(option string) func(*v1alpha1.DecisionSpec) {
 	return func(s *v1alpha1.DecisionSpec) {
@@ -253,7 +270,11 @@ func TestVerdictNeedsItsVerb(t *testing.T) {
 			})
 			who := person{name: "all-but-" + strings.ToLower(string(test.verdict))}
 			grant(t, ns, who, on("decisions", "create"), onCases(others...))
-			want := who.name + " may not " + strings.ToLower(string(test.verdict)) + " in case rt-1: the verb \"" + test.verbs[0] +
+			in := " in case rt-1"
+			if d.Spec.CaseRef.Name == "" {
+				in = ""
+			}
+			want := who.name + " may not " + strings.ToLower(string(test.verdict)) + in + ": the verb \"" + test.verbs[0] +
 				"\" on cases.casebook.dev is missing in namespace " + ns + "; ask an administrator for the role " + test.role
 			refused(t, clientFor(t, who).Create(t.Context(), d.DeepCopy()), actorPolicy, want)
 		})
@@ -280,6 +301,18 @@ func TestVerbIsBoundToTheCase(t *testing.T) {
 	d.Spec.CaseRef.Name = "rt-2"
 	refused(t, clientFor(t, who).Create(t.Context(), d), actorPolicy, "may not comment in case rt-2")
 	refused(t, clientFor(t, who).Create(t.Context(), decision(other, "another-namespace")), actorPolicy, "is missing in namespace "+other)
+}
+
+// To stop a namespace is more than to hold one case of it: the verb on one case is not enough.
+func TestFreezeNeedsTheWholeNamespace(t *testing.T) {
+	ns := namespace(t)
+	who := person{name: "freezes-one-case"}
+	grant(t, ns, who, on("decisions", "create"), rbacv1.PolicyRule{
+		APIGroups: []string{v1alpha1.GroupName}, Resources: []string{"cases"}, Verbs: []string{"freeze"}, ResourceNames: []string{"rt-1"},
+	})
+	d := decision(ns, "stop")
+	d.Spec.Verdict, d.Spec.CaseRef = v1alpha1.VerdictFreeze, v1alpha1.RecordRef{}
+	refused(t, clientFor(t, who).Create(t.Context(), d), actorPolicy, "may not freeze: the verb \"freeze\"")
 }
 
 // What a person writes into a Decision's metadata cannot hold it, hand it over or file it under another case.

@@ -4,11 +4,14 @@
 package policy_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
@@ -188,12 +191,37 @@ func TestSecretsByReaders(t *testing.T) {
 			must(t, clientFor(t, reader).Patch(t.Context(), o, change))
 		})
 	}
-	t.Run("a connector names none", func(t *testing.T) {
+	for name, spec := range map[string]string{
+		"the secret of a header":        `{"http": {"baseURL": "https://a.example", "authentication": {"header": {"name": "X", "secretRef": {"name": "hidden", "key": "k"}}}}, "operations": [` + anyRead + `]}`,
+		"a bearer token":                `{"http": {"baseURL": "https://a.example", "authentication": {"bearer": {"secretRef": {"name": "hidden", "key": "k"}}}}, "operations": [` + anyRead + `]}`,
+		"a password":                    `{"http": {"baseURL": "https://a.example", "authentication": {"basic": {"username": "u", "secretRef": {"name": "hidden", "key": "k"}}}}, "operations": [` + anyRead + `]}`,
+		"the secret of an OAuth client": `{"http": {"baseURL": "https://a.example", "authentication": {"oauth2": {"tokenURL": "https://a.example/t", "clientID": "c", "secretRef": {"name": "hidden", "key": "k"}}}}, "operations": [` + anyRead + `]}`,
+		"a client certificate":          `{"http": {"baseURL": "https://a.example", "tls": {"clientCertificateRef": {"name": "hidden"}}}, "operations": [` + anyRead + `]}`,
+		"a table in a Secret":           `{"table": {"secretRef": {"name": "hidden", "key": "k"}, "key": ["a"]}}`,
+		"a table in a ConfigMap":        `{"table": {"configMapRef": {"name": "hidden", "key": "k"}, "key": ["a"]}}`,
+		"the password of a mail server": `{"smtp": {"host": "a", "from": "a@b.example", "username": "u", "passwordRef": {"name": "hidden", "key": "k"}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &v1alpha1.Connector{ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "c-"}}
+			must(t, json.Unmarshal([]byte(spec), &c.Spec))
+			number++
+			reader, stranger := person{name: fmt.Sprintf("sees-%d", number)}, person{name: fmt.Sprintf("sees-not-%d", number)}
+			grant(t, ns, reader, on("connectors", "create"), getSecrets("hidden"), rbacv1.PolicyRule{
+				APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get"}, ResourceNames: []string{"hidden"},
+			})
+			grant(t, ns, stranger, on("connectors", "create"))
+			refused(t, clientFor(t, stranger).Create(t.Context(), c.DeepCopy()), secretsPolicy, " hidden, which "+stranger.name+" may not read")
+			must(t, clientFor(t, reader).Create(t.Context(), c))
+		})
+	}
+	t.Run("the cluster's own connector names none", func(t *testing.T) {
 		who := person{name: "connector-writer"}
 		grant(t, ns, who, on("connectors", "create"))
 		must(t, clientFor(t, who).Create(t.Context(), configuration("connectors", ns, "kubernetes")))
 	})
 }
+
+const anyRead = `{"name": "find", "effect": "Read", "request": {"method": "GET", "path": "/"}}`
 
 // The policy knows the path of every reference to a Secret in the API.
 func TestEverySecretReferenceIsKnown(t *testing.T) {
@@ -201,6 +229,13 @@ func TestEverySecretReferenceIsKnown(t *testing.T) {
 		"sources.spec.webhook.authentication.bearer.secretRef": true,
 		"sources.spec.webhook.authentication.hmac.secretRef":   true,
 		"evidencelogs.spec.signingKeyRef":                      true,
+		"connectors.spec.http.authentication.header.secretRef": true,
+		"connectors.spec.http.authentication.bearer.secretRef": true,
+		"connectors.spec.http.authentication.basic.secretRef":  true,
+		"connectors.spec.http.authentication.oauth2.secretRef": true,
+		"connectors.spec.table.secretRef":                      true,
+		"connectors.spec.table.configMapRef":                   true, // of a ConfigMap, asked alike
+		"connectors.spec.smtp.passwordRef":                     true,
 	}
 	for plural, crd := range crds(t) {
 		walk(crd.Spec.Versions[0].Schema.OpenAPIV3Schema, plural, func(path string, schema schemaProps) {

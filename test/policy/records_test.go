@@ -203,7 +203,7 @@ func TestRevisionsAreTheControllers(t *testing.T) {
 			Data:       runtime.RawExtension{Raw: []byte(`{"steps":[]}`)}, Revision: 1,
 		}
 	}
-	pinned := map[string]string{"casebook.dev/playbook": "isolate-pod"}
+	pinned := map[string]string{"casebook.dev/revision": "playbook"}
 	o := revision("isolate-pod-1", pinned)
 	must(t, controllers(t).Create(t.Context(), o))
 	const policy = "casebook-revisions"
@@ -220,7 +220,7 @@ func TestRevisionsAreTheControllers(t *testing.T) {
 	t.Run("those of others are nobody's business", func(t *testing.T) {
 		other := revision("daemon-1", nil)
 		must(t, clientFor(t, admin).Create(t.Context(), other))
-		label := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"casebook.dev/playbook":"x"}}}`))
+		label := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"casebook.dev/revision":"x"}}}`))
 		refused(t, clientFor(t, admin).Patch(t.Context(), other.DeepCopy(), label), policy, "may not update")
 		must(t, clientFor(t, admin).Delete(t.Context(), other))
 	})

@@ -23,7 +23,7 @@ import (
 
 // peopleRoles are the roles for people, and those of Kubernetes that namespaces' users have.
 var peopleRoles = []string{
-	"casebook-viewer", "casebook-analyst", "casebook-approver", "casebook-config-editor", "casebook-guardrail-editor", "view", "edit", "admin",
+	"casebook-viewer", "casebook-analyst", "casebook-approver", "casebook-freezer", "casebook-config-editor", "casebook-guardrail-editor", "view", "edit", "admin",
 }
 
 var (
