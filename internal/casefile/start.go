@@ -36,6 +36,8 @@ type Start struct {
 	// Inputs are the values of the playbook's inputs: what the type's inputs render to,
 	// or, where it has none and a forEach, the element as the input item.
 	Inputs *apiextensionsv1.JSON
+	// Decision is the Decision that asks for the run by hand; nil where the type does.
+	Decision *v1alpha1.RecordRef
 	// Message says why no run can be started; empty where it is to be started now.
 	Message string
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -31,6 +32,9 @@ type step struct {
 	when *expr.Program  // nil: always
 	text *expr.Template // the question, note or message; nil for steps without one
 	in   *expr.Template // an action's input
+
+	to      []*expr.Template // a notification's addresses
+	subject *expr.Template   // a notification's subject
 }
 
 // Compile compiles every expression of a playbook. The error names each wrong field by its path, all of them at once.
@@ -59,9 +63,12 @@ func compileStep(s v1alpha1.Step) (step, error) {
 		}
 	}
 	if field, text := textOf(s); text != "" {
-		if out.text, err = environment().CompileValue(text); err != nil {
+		if out.text, err = environment().CompileText(text); err != nil {
 			return out, fmt.Errorf("%s: %w", field, err)
 		}
+	}
+	if s.Notify != nil {
+		return out, out.compileNotify(s.Notify)
 	}
 	if s.Action != nil {
 		input, err := decode(s.Action.Input)
@@ -75,6 +82,21 @@ func compileStep(s v1alpha1.Step) (step, error) {
 	return out, nil
 }
 
+func (s *step) compileNotify(n *v1alpha1.NotifyStep) error {
+	var err error
+	if s.subject, err = environment().CompileText(n.Subject); err != nil {
+		return fmt.Errorf("notify.subject: %w", err)
+	}
+	for i, to := range n.To {
+		address, err := environment().CompileValue(to)
+		if err != nil {
+			return fmt.Errorf("notify.to[%d]: %w", i, err)
+		}
+		s.to = append(s.to, address)
+	}
+	return nil
+}
+
 // textOf is the one text of a step that may hold expressions.
 func textOf(s v1alpha1.Step) (field, text string) {
 	switch {
@@ -84,6 +106,8 @@ func textOf(s v1alpha1.Step) (field, text string) {
 		return "close.note", s.Close.Note
 	case s.Fail != nil:
 		return "fail.message", s.Fail.Message
+	case s.Notify != nil:
+		return "notify.message", s.Notify.Message
 	default:
 		return "", ""
 	}
@@ -95,7 +119,7 @@ func (c *Compiled) checkNames(s step) error {
 	if s.when != nil {
 		steps, inputs = append(steps, s.when.Names("steps")...), append(inputs, s.when.Names("inputs")...)
 	}
-	for _, t := range []*expr.Template{s.text, s.in} {
+	for _, t := range append([]*expr.Template{s.text, s.in, s.subject}, s.to...) {
 		if t != nil {
 			steps, inputs = append(steps, t.Names("steps")...), append(inputs, t.Names("inputs")...)
 		}
@@ -133,20 +157,28 @@ func (c *Compiled) Operations() []string {
 	return out
 }
 
-// checkInputs wants every declared input to be given, and no other.
-func (c *Compiled) checkInputs(given any) error {
-	inputs, _ := given.(map[string]any)
-	for _, in := range c.spec.Inputs {
-		if _, given := inputs[in.Name]; !given {
-			return fmt.Errorf("the input %s is missing: give it under playbooks[].inputs of the CaseType", in.Name)
+// Connectors lists the connectors that the steps use, to act and to notify, each once and sorted.
+func (c *Compiled) Connectors() []string {
+	var out []string
+	for _, operation := range c.Operations() {
+		name, _, _ := strings.Cut(operation, "/")
+		out = append(out, name)
+	}
+	out = append(out, c.Notifiers()...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Notifiers lists the connectors that the notify steps use, each once and sorted.
+func (c *Compiled) Notifiers() []string {
+	var out []string
+	for _, s := range c.steps {
+		if s.Notify != nil {
+			out = append(out, s.Notify.Connector)
 		}
 	}
-	for name := range inputs {
-		if !slices.ContainsFunc(c.spec.Inputs, func(in v1alpha1.PlaybookInput) bool { return in.Name == name }) {
-			return fmt.Errorf("the input %s is given, but the playbook does not declare it under spec.inputs", name)
-		}
-	}
-	return nil
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func decode(raw *apiextensionsv1.JSON) (any, error) {

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,7 +18,7 @@ import (
 	"github.com/casebook-dev/casebook/internal/expr"
 )
 
-// DefaultTimeout is how long an action step may take where it does not say.
+// DefaultTimeout is how long an action or notify step may take where it does not say.
 const DefaultTimeout = time.Hour
 
 // Facts is what a run can know when it steps.
@@ -28,12 +27,19 @@ type Facts struct {
 	Run string
 	// Actor is how the run signs what it does.
 	Actor v1alpha1.JournalActor
-	// Vars are the variables of expressions: case, severity, enrichment, inputs. Next adds steps.
+	// Vars are the variables of expressions: case, severity, enrichment, and inputs as the run was given them. Next adds
+	// steps, and gives inputs their names and types.
 	Vars map[string]any
+	// Entity is the record of an input of type User, Host, Asset or Indicator, from the record or name that was given:
+	// casefile.InputOf of the run's case. It may give nil, or be nil, for nothing more than what was given.
+	Entity func(inputType string, given any) map[string]any
 	// Actions are the run's actions, by step.
 	Actions map[string]v1alpha1.Action
 	// Answers are the first counted answers to the run's questions, by step.
 	Answers map[string]Answer
+	// Sent is what became of messages that were sent, by Message-ID, of those that are known. What is noted in the
+	// status already may stay in it.
+	Sent map[string]Sent
 	// CaseClosed says that the case was closed by somebody else.
 	CaseClosed bool
 }
@@ -64,6 +70,9 @@ type Want struct {
 type Result struct {
 	// Wants are the actions to make; one that exists already is no harm.
 	Wants []Want
+	// Sends are the messages to send. Each is announced in the status as it was given to Next: hand back what becomes of
+	// it through [NoteSent] or [Facts].Sent; until then Next asks for it again.
+	Sends []Send
 	// Recheck is when to look again; zero: on an event.
 	Recheck time.Duration
 	// Actor is the person whose answer moved the run, if one did.
@@ -73,7 +82,7 @@ type Result struct {
 // Next steps a run as far as the facts allow. It is total and deterministic: facts that do not fit leave the status as
 // it is, and so does a run that has ended.
 func (c *Compiled) Next(ctx context.Context, status *v1alpha1.PlaybookRunStatus, facts Facts, now time.Time) Result {
-	n := &next{ctx: ctx, compiled: c, status: status, facts: facts, now: now}
+	n := &next{ctx: ctx, compiled: c, status: status, facts: facts, now: now, announced: announcedIn(status)}
 	if status.State.Ended() {
 		return Result{}
 	}
@@ -81,7 +90,8 @@ func (c *Compiled) Next(ctx context.Context, status *v1alpha1.PlaybookRunStatus,
 		n.end(v1alpha1.RunAborted, "the case was closed")
 		return n.result
 	}
-	if err := c.checkInputs(facts.Vars["inputs"]); len(status.Steps) == 0 && err != nil {
+	var err error
+	if n.inputs, err = c.inputs(facts.Vars["inputs"], facts.Entity); len(status.Steps) == 0 && err != nil {
 		n.end(v1alpha1.RunFailed, err.Error())
 		return n.result
 	}
@@ -102,6 +112,9 @@ type next struct {
 	facts    Facts
 	now      time.Time
 	result   Result
+
+	inputs    map[string]any  // as expressions read them
+	announced map[string]bool // the messages that the status as read announces
 }
 
 // through takes one step as far as it goes; false means that the run stands there, or has ended.
@@ -179,15 +192,17 @@ func (n *next) begin(s *step, at *v1alpha1.StepStatus) {
 		n.due(at, timeout(s))
 	case s.Decision != nil:
 		n.due(at, s.Decision.Within.Duration)
-		at.Question = n.question(s, text, at)
+		at.Question = n.question(s, cut(text), at)
 	case s.Wait != nil:
 		n.due(at, s.Wait.For.Duration)
+	case s.Notify != nil:
+		n.announce(s, text, at)
 	case s.Set != nil:
 		n.status.CaseState = s.Set.State
 		n.finish(at, v1alpha1.StepSucceeded, "")
 	case s.Close != nil:
 		n.status.Closure = &v1alpha1.Closure{
-			Classification: s.Close.Classification, Note: text, By: n.facts.Actor, Time: metav1.NewMicroTime(n.now),
+			Classification: s.Close.Classification, Note: cutTo(text, maxNote), By: n.facts.Actor, Time: metav1.NewMicroTime(n.now),
 		}
 		n.finish(at, v1alpha1.StepSucceeded, "")
 		n.end(v1alpha1.RunSucceeded, "")
@@ -206,6 +221,8 @@ func (n *next) look(s *step, at *v1alpha1.StepStatus) {
 		n.lookAtAction(s, at)
 	case s.Decision != nil:
 		n.lookForAnswer(s, at)
+	case s.Notify != nil:
+		n.lookAtDeliveries(s, at)
 	case s.Wait != nil && !n.now.Before(at.DueTime.Time):
 		n.finish(at, v1alpha1.StepSucceeded, "")
 	default:
@@ -294,33 +311,6 @@ func QuestionDigest(run, step, prompt string, options []string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (n *next) text(s *step) (string, error) {
-	if s.text == nil {
-		return "", nil
-	}
-	value, err := s.text.Render(n.ctx, n.vars())
-	if err != nil {
-		return "", fmt.Errorf("its text cannot be made: %w", err)
-	}
-	return fmt.Sprint(value), nil
-}
-
-// vars are the facts' variables and the steps so far.
-func (n *next) vars() map[string]any {
-	out := make(map[string]any, len(n.facts.Vars)+1)
-	for name, value := range n.facts.Vars {
-		out[name] = value
-	}
-	steps := map[string]any{}
-	for _, at := range n.status.Steps {
-		steps[at.Name] = map[string]any{
-			"state": string(at.State), "answer": at.Answer, "message": at.Message, "action": at.Action,
-		}
-	}
-	out["steps"] = steps
-	return out
-}
-
 func (n *next) find(name string) *v1alpha1.StepStatus {
 	for i := range n.status.Steps {
 		if n.status.Steps[i].Name == name {
@@ -350,22 +340,6 @@ func timeout(s *step) time.Duration {
 		return s.Timeout.Duration
 	}
 	return DefaultTimeout
-}
-
-func because(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
-// cut keeps a message within the schema's bound.
-func cut(message string) string {
-	const most = 1000
-	if runes := []rune(message); len(runes) > most {
-		return strings.TrimSpace(string(runes[:most])) + "…"
-	}
-	return message
 }
 
 // FailStep fails a waiting step whose action cannot be made; the next call of Next goes on from there.
