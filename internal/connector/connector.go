@@ -30,6 +30,8 @@ const (
 	InvalidInputReason = "InvalidInput"
 	// UnknownOperationReason: the connector has no such operation.
 	UnknownOperationReason = "UnknownOperation"
+	// InvalidDataReason: the data that the connector reads is not what it must be, or does not decide.
+	InvalidDataReason = "InvalidData"
 	// OtherClusterReason: the target is in a cluster that the connector does not reach.
 	OtherClusterReason = "OtherCluster"
 	// CredentialsRejectedReason: the target does not accept the connector's credentials.
