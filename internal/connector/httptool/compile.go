@@ -236,9 +236,9 @@ func Check(object *v1alpha1.Connector) error {
 	if err == nil {
 		return nil
 	}
-	return invalid(object, err)
+	return uncompiled(object, err)
 }
 
-func invalid(object *v1alpha1.Connector, err error) error {
+func uncompiled(object *v1alpha1.Connector, err error) error {
 	return fault.Terminalf(v1alpha1.InvalidExpressionReason, "could not use connector %s: %w", object.Name, err)
 }

@@ -203,7 +203,7 @@ func (s *sitting) holds(ctx context.Context) (connector.Observation, error) {
 
 // shown bounds what goes into a record.
 func shown(seen connector.Observation) connector.Observation {
-	seen.State, seen.Message = bounded(seen.State), connector.Clip(seen.Message)
+	seen.State, seen.Message = recordable(seen.State), connector.Clip(seen.Message)
 	return seen
 }
 
@@ -213,9 +213,9 @@ const maxState = 4 << 10
 // omitted is the member that names what was left out of a record.
 const omitted = "omitted"
 
-// bounded leaves the largest members out of a record that is too large, and says which; an expression that needs one
+// recordable leaves the largest members out of a record that is too large, and says which; an expression that needs one
 // then is undecided, and never false.
-func bounded(state any) any {
+func recordable(state any) any {
 	raw, err := encodeJSON(state)
 	if err != nil || len(raw) <= maxState {
 		return state

@@ -64,7 +64,7 @@ func (o *Opener) compiled(object *v1alpha1.Connector) (*compiled, error) {
 	}
 	made, err := compile(object.Spec.Operations)
 	if err != nil {
-		return nil, invalid(object, err)
+		return nil, uncompiled(object, err)
 	}
 	if len(o.kept) >= maxCompiled {
 		clear(o.kept)
