@@ -78,6 +78,8 @@ type Sent struct {
 	Reason string
 	// Message is what the target said.
 	Message string
+	// RetryAfter is how long the target asks to be left alone; zero if it does not say.
+	RetryAfter time.Duration
 	// Time is when it was known.
 	Time time.Time
 }
@@ -96,6 +98,14 @@ type World struct {
 	Sent *Sent
 	// Verifiable says that the operation can be read back.
 	Verifiable bool
+	// VerifyWithin is how long the target may take to show what it acknowledged; zero: [VerifyWithin].
+	VerifyWithin time.Duration
+	// KeyRetention is how long the target knows the idempotency key, where the semantics are Keyed.
+	KeyRetention time.Duration
+	// ForwardSettled is when nothing of the action that is taken back can arrive any more; zero: it cannot now.
+	ForwardSettled time.Time
+	// Resolutions are the counted decisions on what became of this action.
+	Resolutions []v1alpha1.Resolution
 	// Settle is how long a request whose answer was lost may still arrive.
 	Settle time.Duration
 	// Timeout is the deadline of one exchange.
