@@ -163,7 +163,7 @@ func TestCompileNamesFieldAndColumn(t *testing.T) {
 		want []string
 	}{
 		"severity compared with text": {allow("a", "severity >= 'High'"), []string{"Guardrail g: spec.rules[1].if: ", "column 10", "constants"}},
-		"a lookup":                    {deny("a", "lookups.vip.found"), []string{"spec.rules[1].if: it reads lookups.vip.found, and a Guardrail makes no lookups"}},
+		"a lookup":                    {deny("a", "lookups.vip.found"), []string{"spec.rules[1].if: it reads lookups.vip, which spec.lookups does not declare; no lookup is declared"}},
 		"two answers":                 {v1alpha1.GuardrailRule{Name: "a", Allow: "x", Deny: "y"}, []string{"spec.rules[1]: rule a must have exactly one of allow, ask and deny, it has 2"}},
 		"no answer":                   {v1alpha1.GuardrailRule{Name: "a"}, []string{"it has 0"}},
 	}

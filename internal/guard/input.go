@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/expr"
 )
 
 // The variables that this package adds to those of the case.
@@ -25,14 +27,46 @@ type Input struct {
 	// Operation is the operation, as connector/operation.
 	Operation string
 	// Vars are the variables of conditions: case and severity (casefile.Vars), target,
-	// input and requester. Operation is added. What is absent cannot be decided on.
+	// input and requester. Operation and lookups are added. What is absent cannot be
+	// decided on.
 	Vars map[string]any
+	// Facts are what was read for the Guardrails. What is absent is on the safe side.
+	Facts Facts
+}
+
+// Facts are what was read before the rules are asked. The zero Facts know nothing: no
+// lookup answers, and where there is a budget or a breaker, people are asked.
+type Facts struct {
+	// Now is the time for which budgets are counted.
+	Now time.Time
+	// Self is the uid of the action; empty for a forecast. An action that has begun uses
+	// up no budget a second time.
+	Self string
+	// History is what ran in the action's namespace; nil if that was not read.
+	History *History
+
+	lookups map[key]any
+}
+
+// key names a lookup: those of two Guardrails are apart, even by the same name.
+type key struct{ namespace, guardrail, lookup string }
+
+// Answer hands over what a lookup of a Guardrail gave, as JSON in Go types, or why it
+// gave nothing; then what needs it answers on the safe side.
+func (f *Facts) Answer(p *Policy, lookup string, value any, err error) {
+	if f.lookups == nil {
+		f.lookups = map[key]any{}
+	}
+	if err != nil {
+		value = expr.Unavailable{Reason: fmt.Sprintf("lookup %s failed: %v", lookup, err)}
+	}
+	f.lookups[key{p.Namespace, p.Name, lookup}] = value
 }
 
 // InputOf is the input for an action: target (type, name, namespace, uid), input and
 // requester (type, name, uid, groups, revision, step) from its spec, beside the
-// variables of its case, which casefile.Vars gives. An error means that the action's
-// input is not JSON.
+// variables of its case, which casefile.Vars gives. Facts are left to the caller. An
+// error means that the action's input is not JSON.
 func InputOf(caseVars map[string]any, spec v1alpha1.ActionSpec) (Input, error) {
 	vars := make(map[string]any, len(caseVars)+4)
 	for name, value := range caseVars {
@@ -49,6 +83,17 @@ func InputOf(caseVars map[string]any, spec v1alpha1.ActionSpec) (Input, error) {
 		return Input{}, fmt.Errorf("could not read the input of %s: it is not JSON: %w", spec.Operation, err)
 	}
 	return Input{Operation: spec.Operation, Vars: vars}, nil
+}
+
+// vars are the variables that every Guardrail sees.
+func (in Input) vars() map[string]any {
+	vars := make(map[string]any, len(in.Vars)+1)
+	for name, value := range in.Vars {
+		vars[name] = value
+	}
+	vars[operationVar] = in.Operation
+	delete(vars, lookupsVar) // each Guardrail has its own
+	return vars
 }
 
 // plain is a value of the API as JSON in Go types.
