@@ -4,7 +4,10 @@
 package httptool
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -13,7 +16,11 @@ import (
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/connector"
+	"github.com/casebook-dev/casebook/internal/fault"
 )
+
+// userAgent is sent unless a header says otherwise.
+const userAgent = "casebook"
 
 // Dependencies are what exchanges need of the world. Values is required.
 type Dependencies struct {
@@ -60,25 +67,103 @@ type exchangeError struct {
 	Reason, Message string
 	// RetryAfter is how long to wait before asking again; zero if that is not known.
 	RetryAfter time.Duration
+
+	own bool // it says nothing about the endpoint
 }
 
 func (e *exchangeError) Error() string { return e.Message }
 
-// endpoints keeps one endpoint for each Connector.
-type endpoints struct{ dependencies Dependencies }
+// maxExchange bounds an exchange whose context has no deadline, or a later one.
+const maxExchange = time.Minute
 
-func newEndpoints(d Dependencies) *endpoints { return &endpoints{dependencies: d} }
-
-// get returns the endpoint of a Connector whose spec has http. It sends nothing.
-// The error is Terminal and names the field.
-func (e *endpoints) get(object *v1alpha1.Connector) (*endpoint, error) {
-	return &endpoint{}, nil
+// exchange sends one request and reads its answer, by ctx's deadline in any
+// case. Any answer that could be read is one, whatever its status. A mutation is
+// sent at most once; a read once more, with a new token, when the target no
+// longer takes the old one. No secret is in what it returns.
+func (e *endpoint) exchange(ctx context.Context, out outgoing) (*incoming, *exchangeError) {
+	ctx, cancel := context.WithTimeout(ctx, maxExchange)
+	defer cancel()
+	request, err := e.request(ctx, out)
+	if err != nil {
+		return nil, refused(ctx, err).clean(&scrubber{})
+	}
+	if failure := e.breaker.blocked(); failure != nil {
+		return nil, failure
+	}
+	in, token, failure := e.attempt(ctx, request, out.Body)
+	if failure == nil && in.Status == http.StatusUnauthorized && token != "" {
+		e.tokens.drop(token)
+		if out.Read {
+			in, _, failure = e.attempt(ctx, request, out.Body)
+		}
+	}
+	return in, failure
 }
 
-// endpoint is what all openings of one Connector share.
-type endpoint struct{}
+// attempt waits for its turn, reads the credentials and sends the request, once.
+// It returns the OAuth token that was sent, if one was.
+func (e *endpoint) attempt(ctx context.Context, request *http.Request, body []byte) (*incoming, string, *exchangeError) {
+	leave, failure := e.limits.enter(ctx)
+	if failure != nil {
+		return nil, "", failure
+	}
+	defer leave()
+	done, failure := e.breaker.admit()
+	if failure != nil {
+		return nil, "", failure
+	}
+	sign := noSign
+	defer func() { done(sign) }()
 
-// exchange sends one request and reads its answer, by ctx's deadline in any case.
-func (e *endpoint) exchange(ctx context.Context, out outgoing) (*incoming, *exchangeError) {
-	return nil, &exchangeError{Outcome: v1alpha1.OutcomeNotSent, Reason: connector.UnreachableReason, Message: "nothing was sent"}
+	creds, failure := e.credentials(ctx)
+	if failure != nil {
+		sign = signOf(ctx, failure)
+		return nil, "", failure.clean(creds.scrub)
+	}
+	request = request.Clone(ctx)
+	creds.apply(request.Header)
+	if body != nil { // without GetBody, so that nobody can send it again
+		request.Body, request.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	}
+	in, lost := e.dialer(e.base, creds.name != "").send(request, creds.tls, e.spec.MaxBytes)
+	if lost != nil {
+		failure := e.classify(lost, e.base.Host, "spec.http.baseURL")
+		sign = signOf(ctx, failure)
+		if lost.stage == answering && !errors.Is(lost.cause, context.DeadlineExceeded) {
+			sign = alive
+		}
+		return nil, "", failure.clean(creds.scrub)
+	}
+	sign = alive
+	if in.Status == http.StatusTooManyRequests || in.Status == http.StatusServiceUnavailable {
+		in.RetryAfter = retryAfter(in.Header, e.Clock.Now())
+		e.limits.hold(in.RetryAfter)
+	}
+	in.Header.Del("Set-Cookie") // sessions are the target's secrets, and none is kept
+	in.Header, in.Body = creds.scrub.header(in.Header), creds.scrub.bytes(in.Body)
+	return in, creds.token, nil
+}
+
+// check makes a connection and obtains the credentials, and sends the target no
+// request: what can be told of an endpoint without a read that it declares. The
+// error is Terminal for what trying again cannot mend.
+func (e *endpoint) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, maxExchange)
+	defer cancel()
+	creds, failure := e.credentials(ctx)
+	if failure == nil {
+		if lost := e.dialer(e.base, creds.name != "").connect(ctx, e.base, creds.tls); lost != nil {
+			failure = e.classify(lost, e.base.Host, "spec.http.baseURL")
+		}
+	}
+	switch {
+	case failure == nil:
+		return nil
+	case failure.Outcome == v1alpha1.OutcomeRefused || failure.Reason == connector.CredentialsRejectedReason:
+		return fault.Terminalf(failure.Reason, "%w", failure.clean(creds.scrub))
+	case failure.RetryAfter > 0:
+		return fault.Waitf(failure.Reason, failure.RetryAfter, "%w", failure.clean(creds.scrub))
+	default:
+		return failure.clean(creds.scrub)
+	}
 }
