@@ -20,8 +20,9 @@ type Values interface {
 	ConfigMap(ctx context.Context, namespace string, ref v1alpha1.ConfigMapKeyRef) ([]byte, error)
 }
 
-// Buckets opens object storage. It sends nothing.
-type Buckets func(spec v1alpha1.BucketSpec) (blob.Bucket, error)
+// Buckets opens object storage for a connector of a namespace, if the namespace may read it; a Terminal error says if not.
+// It sends nothing.
+type Buckets func(namespace string, spec v1alpha1.BucketSpec) (blob.Bucket, error)
 
 // Registry is the Opener of every kind of connector there is; a kind without an Opener cannot be opened.
 type Registry struct {
