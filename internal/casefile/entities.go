@@ -47,9 +47,12 @@ func (l *entities) index(e v1alpha1.Entity) int {
 	return -1
 }
 
-// samePerson holds for users and hosts: names differ by case between tools, and each
-// tool has a uid of its own for the same one.
+// samePerson holds for users and hosts: names differ by case between tools, each tool
+// has a uid of its own for the same one, and who adds one by hand may say no type.
 func samePerson(a, b v1alpha1.Entity) bool {
+	if a.Type == "" || b.Type == "" {
+		a.Type, b.Type = "", ""
+	}
 	return samePlace(a, b) && strings.EqualFold(a.Name, b.Name)
 }
 
@@ -70,6 +73,9 @@ func completed(first, later v1alpha1.Entity) v1alpha1.Entity {
 	}
 	if first.UID == "" {
 		first.UID = later.UID
+	}
+	if first.Type == "" {
+		first.Type = later.Type
 	}
 	return first
 }

@@ -49,9 +49,12 @@ type Next struct {
 // world gives the same status whatever the order of its lists, and folding again, with
 // that status in the case, changes nothing. The world is not changed.
 //
-// A missing type leaves severity, queue and lookups as they stand. A closed case keeps
-// its severity and queue: a type that changes later does not change what was decided. A
-// merged case keeps everything. Nothing but a question's due time depends on now.
+// A missing type leaves severity, queue and lookups as they stand, and so does a type
+// that is not the one that a person gave the case (status.typeRef, [TypeName]): fold
+// again with that one. A closed case keeps its severity and queue: a type that changes
+// later does not change what was decided, and what people decide after the closure
+// changes nothing. A merged case keeps everything. Nothing but a question's due time
+// depends on now.
 func Fold(ctx context.Context, in World, now time.Time) Next {
 	if in.Case.Status.State == v1alpha1.CaseMerged {
 		return Next{Status: *in.Case.Status.DeepCopy()}
@@ -93,7 +96,9 @@ func newFolding(in World) *folding {
 	}, func(a, b v1alpha1.Decision) int {
 		return cmp.Or(DecidedTime(&a).Compare(DecidedTime(&b).Time), strings.Compare(a.Name, b.Name))
 	})
-	return &folding{world: w, events: eventsOf(w), status: *in.Case.Status.DeepCopy()}
+	f := &folding{world: w, events: eventsOf(w), status: *in.Case.Status.DeepCopy()}
+	f.correctType()
+	return f
 }
 
 // mine is a sorted copy of the records that belong to the case.
@@ -108,7 +113,8 @@ func mine[T any](all []T, belongs func(T) bool, order func(a, b T) int) []T {
 	return out
 }
 
-// signals merges what the signals speak of.
+// signals merges what the signals speak of, and what people added, in the order of time:
+// what came first is not pushed out of a full list by what comes later.
 func (f *folding) signals() {
 	if len(f.world.Signals) == 0 {
 		return // a case has at least the signal that opened it: it was not observed yet
@@ -116,14 +122,25 @@ func (f *folding) signals() {
 	users, hosts, assets := entities{same: samePerson}, entities{same: samePerson}, entities{same: sameThing}
 	var indicators []v1alpha1.Indicator
 	seen := map[v1alpha1.Indicator]bool{}
+	added := f.corrections(func(s v1alpha1.DecisionSpec) bool { return s.Add != nil })
+	add := func(before *metav1.MicroTime) {
+		for len(added) > 0 && (before == nil || DecidedTime(&added[0]).Time.Before(before.Time)) {
+			users.add(added[0].Spec.Add.Users)
+			hosts.add(added[0].Spec.Add.Hosts)
+			indicators = addIndicators(indicators, added[0].Spec.Add.Indicators, seen)
+			added = added[1:]
+		}
+	}
 	last := f.world.Signals[0].Spec.ReceivedTime
 	for _, s := range f.world.Signals {
+		last = s.Spec.ReceivedTime // they are sorted by it
+		add(&last)
 		users.add(s.Spec.Users)
 		hosts.add(s.Spec.Hosts)
 		assets.add(s.Spec.Assets)
 		indicators = addIndicators(indicators, s.Spec.Indicators, seen)
-		last = s.Spec.ReceivedTime // they are sorted by it
 	}
+	add(nil)
 	f.status.Users, f.status.Hosts, f.status.Assets, f.status.Indicators = users.list, hosts.list, assets.list, indicators
 	f.status.Sightings = sightings(f.world.Signals)
 	f.status.Signals = &v1alpha1.SignalTotals{Total: int64(len(f.world.Signals)), LastTime: last}
@@ -186,10 +203,13 @@ func (f *folding) assignment() {
 		queue = f.world.Type.Spec.Queue
 	}
 	f.status.Owner = ""
-	for _, d := range f.world.Decisions { // they are sorted by time
+	for _, d := range f.corrections(func(s v1alpha1.DecisionSpec) bool { return s.Assign != nil || s.Set != nil }) {
 		if a := d.Spec.Assign; a != nil {
 			f.status.Owner = cmp.Or(a.Owner, f.status.Owner)
 			queue = cmp.Or(a.Queue, queue)
+		}
+		if s := d.Spec.Set; s != nil {
+			queue = cmp.Or(s.Queue, queue)
 		}
 	}
 	f.status.Queue = cmp.Or(queue, DefaultQueue)
@@ -216,17 +236,18 @@ func (f *folding) severity(ctx context.Context) map[string]any {
 	scored.Status = f.status
 	if f.world.Type == nil {
 		f.status.Severity = severityNow(&scored)
-		return Vars(&scored)
+		f.correctSeverity()
+		return withSeverity(Vars(&scored), f.status.Severity)
 	}
 	vars := f.world.Type.Vars(ctx, &scored)
 	if f.staysClosed() {
 		return vars
 	}
 	base, because := f.base()
-	severity, trace := Severity(ctx, f.world.Type, base, vars)
-	trace[0].Because = because
-	f.status.Severity, f.status.SeverityTrace = severity, trace
-	return withSeverity(vars, severity)
+	f.status.Severity, f.status.SeverityTrace = Severity(ctx, f.world.Type, base, vars)
+	f.status.SeverityTrace[0].Because = because
+	f.correctSeverity()
+	return withSeverity(vars, f.status.Severity)
 }
 
 // base is the highest severity among the signals, and whose it is.

@@ -70,7 +70,20 @@ func drawWorld(t *testing.T, r *rapid.T, typ *casefile.Type) casefile.World {
 	}
 	w.Actions = distinct(w.Actions, func(a v1alpha1.Action) string { return a.Name })
 	for range rapid.IntRange(0, 4).Draw(r, "decisions") {
-		one := decision(names.Draw(r, "decision"), rapid.SampledFrom([]v1alpha1.Verdict{"Close", "Reopen", "Assign"}).Draw(r, "verdict"), minute.Draw(r, "decided"))
+		one := decision(names.Draw(r, "decision"), rapid.SampledFrom([]v1alpha1.Verdict{"Close", "Reopen", "Assign", "Set", "Add", "Run"}).Draw(r, "verdict"), minute.Draw(r, "decided"))
+		switch one.Spec.Verdict {
+		case v1alpha1.VerdictSet:
+			one.Spec.Set = &v1alpha1.SetDecision{
+				Severity: rapid.SampledFrom([]v1alpha1.Severity{"", "Low", "Critical"}).Draw(r, "set"), Queue: rapid.SampledFrom([]string{"", "day"}).Draw(r, "queue"),
+			}
+			if name := rapid.SampledFrom([]string{"", "runtime", "other"}).Draw(r, "type"); name != "" {
+				one.Spec.Set.TypeRef = &v1alpha1.LocalRef{Name: name}
+			}
+		case v1alpha1.VerdictAdd:
+			one.Spec.Add = &v1alpha1.AddDecision{Users: []v1alpha1.Entity{{Name: names.Draw(r, "added"), Type: rapid.SampledFrom([]string{"", "User"}).Draw(r, "kind")}}}
+		case v1alpha1.VerdictRun:
+			one.Spec.Run = &v1alpha1.RunDecision{PlaybookRef: v1alpha1.LocalRef{Name: "isolate"}}
+		}
 		if one.Spec.Assign != nil {
 			assigned(names.Draw(r, "owner"), rapid.SampledFrom([]string{"", "night"}).Draw(r, "queue"))(&one)
 		}
@@ -152,7 +165,7 @@ func TestFoldFollowsTheLifecycle(t *testing.T) {
 // live lets one thing happen.
 func live(r *rapid.T, w *casefile.World, minute int) {
 	id := "m" + itoa(int32(minute))
-	switch rapid.SampledFrom([]string{"enrich", "signal", "run", "step", "end", "act", "undo", "assign", "close", "reopen"}).Draw(r, "event") {
+	switch rapid.SampledFrom([]string{"enrich", "signal", "run", "step", "end", "act", "undo", "assign", "close", "reopen", "set", "run by hand"}).Draw(r, "event") {
 	case "enrich":
 		w.Enriched = true
 	case "signal":
@@ -175,6 +188,10 @@ func live(r *rapid.T, w *casefile.World, minute int) {
 		}
 	case "assign":
 		w.Decisions = append(w.Decisions, decision(id, v1alpha1.VerdictAssign, minute))
+	case "set":
+		w.Decisions = append(w.Decisions, decision(id, v1alpha1.VerdictSet, minute, setting(v1alpha1.SetDecision{Severity: "Low", TypeRef: &v1alpha1.LocalRef{Name: "other"}})))
+	case "run by hand":
+		w.Decisions = append(w.Decisions, decision(id, v1alpha1.VerdictRun, minute, running("isolate", "")))
 	case "close":
 		w.Decisions = append(w.Decisions, decision(id, v1alpha1.VerdictClose, minute))
 	case "reopen":

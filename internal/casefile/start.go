@@ -47,10 +47,20 @@ type Start struct {
 // message, and does not start. [Fold] gives the same for a case it folds; this is for
 // who only wants to know.
 func Starts(ctx context.Context, c *v1alpha1.Case, t *Type) []Start {
-	return t.starts(ctx, t.Vars(ctx, c), c.Status.Playbooks)
+	return notStarted(t.wanted(ctx, t.Vars(ctx, c)), c.Status.Playbooks)
 }
 
-func (t *Type) starts(ctx context.Context, vars map[string]any, rows []v1alpha1.StartedPlaybook) []Start {
+// wanted are the starts that the type wants, whether or not they were made before.
+func (t *Type) wanted(ctx context.Context, vars map[string]any) []Start {
+	var out []Start
+	for _, p := range t.playbooks {
+		out = append(out, p.starts(ctx, vars)...)
+	}
+	return out
+}
+
+// notStarted are those that have no run yet. Where the case has as many runs as it takes, they say so.
+func notStarted(wanted []Start, rows []v1alpha1.StartedPlaybook) []Start {
 	runs := map[[2]string]bool{}
 	for _, row := range rows {
 		if row.Run != "" {
@@ -58,19 +68,17 @@ func (t *Type) starts(ctx context.Context, vars map[string]any, rows []v1alpha1.
 		}
 	}
 	var out []Start
-	for _, p := range t.playbooks {
-		for _, s := range p.starts(ctx, vars) {
-			id := [2]string{s.Playbook, s.Item}
-			switch {
-			case runs[id]:
-				continue
-			case s.Message == "" && len(runs) == maxPlaybooks:
-				s.Message = fmt.Sprintf("not started, for the case already has %d runs", maxPlaybooks)
-			case s.Message == "":
-				runs[id] = true
-			}
-			out = append(out, s)
+	for _, s := range wanted {
+		id := [2]string{s.Playbook, s.Item}
+		switch {
+		case runs[id]:
+			continue
+		case s.Message == "" && len(runs) == maxPlaybooks:
+			s.Message = fmt.Sprintf("not started, for the case already has %d runs", maxPlaybooks)
+		case s.Message == "":
+			runs[id] = true
 		}
+		out = append(out, s)
 	}
 	return out
 }
@@ -144,16 +152,20 @@ func (f *folding) starts(ctx context.Context, vars map[string]any) []Start {
 		}
 	}
 	var starts []Start
-	if f.status.State != v1alpha1.CaseClosed && f.world.Enriched && f.world.Type != nil {
-		starts = f.world.Type.starts(ctx, vars, rows)
-		undecided = nil
-		for _, s := range starts {
-			if s.Message != "" {
-				undecided = append(undecided, v1alpha1.StartedPlaybook{Name: s.Playbook, Item: s.Item, Message: s.Message})
-				continue
-			}
-			f.status.State = further(f.status.State, v1alpha1.CaseInvestigating)
+	if f.status.State != v1alpha1.CaseClosed && f.world.Enriched {
+		wanted := f.byHand()
+		if f.world.Type != nil {
+			wanted = append(wanted, f.world.Type.wanted(ctx, vars)...)
+			undecided = nil
 		}
+		starts = notStarted(wanted, rows)
+	}
+	for _, s := range starts {
+		if s.Message != "" {
+			undecided = append(undecided, v1alpha1.StartedPlaybook{Name: s.Playbook, Item: s.Item, Message: s.Message})
+			continue
+		}
+		f.status.State = further(f.status.State, v1alpha1.CaseInvestigating)
 	}
 	for _, row := range undecided {
 		rows = noted(rows, row)

@@ -106,7 +106,7 @@ func caseVars(c *v1alpha1.Case, rank int64) map[string]any {
 		state = v1alpha1.CaseNew
 	}
 	out := map[string]any{
-		"name": c.Name, "namespace": c.Namespace, "type": c.Spec.TypeRef.Name, "title": c.Spec.Title,
+		"name": c.Name, "namespace": c.Namespace, "type": TypeName(c), "title": c.Spec.Title,
 		severityVar: rank, "state": string(state), "openedTime": c.CreationTimestamp.UTC(),
 		"users": list(c.Status.Users), "hosts": list(c.Status.Hosts),
 		"assets": list(c.Status.Assets), "indicators": list(c.Status.Indicators),
