@@ -39,10 +39,7 @@ func answerOf(in *incoming) answer {
 		return a
 	}
 	if a.body, err = decodeJSON(in.Body); err != nil {
-		a.unreadable = "the body of the answer: " + err.Error()
-		if mediaType != "" && mediaType != jsonType {
-			a.unreadable += ", but " + mediaType
-		}
+		a.unreadable = strings.TrimSpace("the body of the answer "+mediaType) + ": " + err.Error()
 		a.body = expr.Unavailable{Reason: a.unreadable}
 	}
 	return a

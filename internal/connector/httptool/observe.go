@@ -118,7 +118,7 @@ func (s *sitting) judgeBefore(ctx context.Context, before any, seen *connector.O
 	}
 }
 
-func (s *sitting) name() string { return s.request.Target.Type + " " + s.request.Target.Name }
+func (s *sitting) name() string { return legible(s.request.Target.Type + " " + s.request.Target.Name) }
 
 // absent tells whether a record says of itself that it is not there.
 func absent(value any) bool {
