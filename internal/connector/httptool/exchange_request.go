@@ -54,9 +54,10 @@ func (e *endpoint) join(target string) (*url.URL, error) {
 			return nil, fault.Terminalf(connector.InvalidInputReason, "could not send the request: segment %q of its path leads elsewhere or is not escaped", segment)
 		}
 	}
+	bare := strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r >= 0x7f }) // url.Parse lets a query have spaces
 	want := e.escapedBase() + target
 	to, err := url.Parse(e.base.Scheme + "://" + e.base.Host + want)
-	if err != nil || to.RequestURI() != want {
+	if bare || err != nil || to.RequestURI() != want {
 		return nil, fault.Terminalf(connector.InvalidInputReason, "could not send the request: target %q holds what is not escaped", target)
 	}
 	return to, nil

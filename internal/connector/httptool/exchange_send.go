@@ -35,6 +35,7 @@ type lost struct {
 
 var (
 	errTooLarge = errors.New("the answer is larger than spec.http.maxBytes")
+	errSwitched = errors.New("it switched to another protocol, which nobody asked for")
 	errEncoding = errors.New("the answer is compressed in a way that was not asked for")
 )
 
@@ -69,6 +70,9 @@ func (d dialer) send(request *http.Request, config *tls.Config, maxBytes int64) 
 		return nil, &lost{unsent, firstOf(ctx, err)}
 	}
 	defer answer.Body.Close()
+	if answer.StatusCode == http.StatusSwitchingProtocols {
+		return nil, &lost{answering, errSwitched}
+	}
 	body, err := readBody(answer, maxBytes)
 	if err != nil {
 		return nil, &lost{answering, firstOf(ctx, err)}
