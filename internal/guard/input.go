@@ -92,7 +92,6 @@ func (in Input) vars() map[string]any {
 		vars[name] = value
 	}
 	vars[operationVar] = in.Operation
-	delete(vars, lookupsVar) // each Guardrail has its own
 	return vars
 }
 

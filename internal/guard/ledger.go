@@ -28,7 +28,7 @@ type Ledger struct {
 // namespace, as for [Policy.Budgets]. The states are those of before.
 //
 // Call it right before the fence. A repeat for the same action takes no second place; it
-// moves the one it has to the new time, if all budgets have one there. An action that is
+// moves the one it has on to the new time, if all budgets have one there. An action that is
 // listed has its place and keeps it.
 func (l *Ledger) Reserve(namespace string, next Usage, policies []*Policy, listed []Usage) (states []BudgetState, ok bool) {
 	l.mu.Lock()
@@ -96,7 +96,10 @@ func (l *Ledger) note(namespace string, next Usage) {
 	if l.reserved[namespace] == nil {
 		l.reserved[namespace] = map[string]Usage{}
 	}
-	l.reserved[namespace][next.Action] = next
+	// A clock that was set back moves no place: it may have been announced for then.
+	if was, ok := l.reserved[namespace][next.Action]; !ok || next.BeganTime.After(was.BeganTime) {
+		l.reserved[namespace][next.Action] = next
+	}
 }
 
 // forget drops what no budget counts any more.

@@ -94,7 +94,7 @@ func TestEvaluateWithLookups(t *testing.T) {
 		rule, because string
 	}{
 		"not made": {func(*guard.Facts, *guard.Policy) {}, "Ask", "g/break-glass", "lookup vip was not made"},
-		"failed": {func(f *guard.Facts, p *guard.Policy) { f.Answer(p, "vip", map[string]any{"found": true}, broken) },
+		"failed": {func(f *guard.Facts, p *guard.Policy) { f.Answer(p, "vip", map[string]any{"found": false}, broken) },
 			"Ask", "g/break-glass", "g/break-glass would deny (it is break-glass) and cannot be decided: could not evaluate"},
 		"one that is not there": {func(f *guard.Facts, p *guard.Policy) { f.Answer(p, "vip", map[string]any{"found": false}, nil) },
 			"Allow", "g/cheap", "it is cheap"},

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
@@ -48,7 +50,43 @@ func drawPolicy(t *testing.T, r *rapid.T, name string) *guard.Policy {
 	for i := range rapid.IntRange(1, 3).Draw(r, "rules") {
 		rules = append(rules, drawRule(r, fmt.Sprint("r", i)))
 	}
-	return compile(t, name, rapid.SampledFrom([][]string{all, {"other/*"}}).Draw(r, "covers"), rules...)
+	g := &v1alpha1.Guardrail{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	g.Spec.Covers, g.Spec.Rules = rapid.SampledFrom([][]string{all, {"other/*"}}).Draw(r, "covers"), rules
+	if rapid.Bool().Draw(r, "baseline") {
+		g.Spec.Baseline = v1alpha1.RequireAllow
+	}
+	if rapid.Bool().Draw(r, "budget") {
+		g.Spec.Budgets = []v1alpha1.Budget{budget("b", rapid.Int32Range(0, 2).Draw(r, "max"), time.Hour)}
+	}
+	if rapid.Bool().Draw(r, "breaker") {
+		percent := rapid.Int32Range(0, 100).Draw(r, "wrongPercent")
+		g.Spec.Breaker = &v1alpha1.Breaker{WrongPercent: &percent, OutOf: 1}
+	}
+	p, err := guard.Compile(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// drawInput is the isolation of a pod after some others.
+func drawInput(t *testing.T, r *rapid.T) guard.Input {
+	in := isolate(t)
+	in.Facts.Now = noon
+	if rapid.IntRange(0, 3).Draw(r, "history") > 0 {
+		in.Facts.History = &guard.History{Usage: began(noon, noon, noon)[:rapid.IntRange(0, 3).Draw(r, "began")]}
+		wrong := rapid.SampledFrom([]string{"", "Failed"}).Draw(r, "wrong")
+		in.Facts.History.Ended = []guard.Ended{{Action: "a", Operation: "kubernetes/isolatePod", Wrong: wrong}}
+	}
+	return in
+}
+
+// asked tells whether a rule set the terms of a question: a baseline, a budget and a
+// breaker leave them to the first rule that asks.
+func asked(v guard.Verdict) bool {
+	return slices.ContainsFunc(v.Trace, func(p guard.PolicyTrace) bool {
+		return slices.ContainsFunc(p.Rules, func(r guard.RuleTrace) bool { return r.Answer == v1alpha1.AnswerAsk })
+	})
 }
 
 // lenient says in what a verdict is more lenient than the one before; empty if it is not.
@@ -57,7 +95,7 @@ func lenient(before, after guard.Verdict) string {
 	if slices.Index(order, after.Answer) < slices.Index(order, before.Answer) {
 		return "the answer"
 	}
-	if before.Ask == nil || after.Ask == nil {
+	if before.Ask == nil || after.Ask == nil || !asked(before) {
 		return ""
 	}
 	b, a := before.Ask, after.Ask
@@ -79,7 +117,7 @@ func lenient(before, after guard.Verdict) string {
 func TestAddingAPolicyNeverMakesTheVerdictMoreLenient(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		tenant, operator := drawPolicies(t, r, "tenant"), drawPolicies(t, r, "operator")
-		in := isolate(t)
+		in := drawInput(t, r)
 		before := guard.Evaluate(t.Context(), tenant, operator, in)
 
 		extra := drawPolicy(t, r, rapid.SampledFrom([]string{"a", "operator1a", "z"}).Draw(r, "name"))
@@ -100,7 +138,7 @@ func TestAddingAPolicyNeverMakesTheVerdictMoreLenient(t *testing.T) {
 func TestTheOrderOfPoliciesDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		tenant, operator := drawPolicies(t, r, "tenant"), drawPolicies(t, r, "operator")
-		in := isolate(t)
+		in := drawInput(t, r)
 		before := guard.Evaluate(t.Context(), tenant, operator, in)
 		slices.Reverse(tenant)
 		slices.Reverse(operator)
