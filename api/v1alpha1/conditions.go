@@ -108,8 +108,10 @@ const (
 	StaleReason = "Stale"
 	// LateReason: the question was answered, or its time was over.
 	LateReason = "Late"
-	// SubjectMissingReason: the case, question or action that the decision names does not exist.
+	// SubjectMissingReason: the case, question, action, playbook or freeze that the decision is about does not exist.
 	SubjectMissingReason = "SubjectMissing"
+	// CaseFullReason: the case takes no more of what the decision adds to it.
+	CaseFullReason = "CaseFull"
 )
 
 // Reasons of Ready, on an EvidenceLog.

@@ -36,29 +36,40 @@ type AccessAnswer struct {
 type Input struct {
 	// Decision is what is judged.
 	Decision *v1alpha1.Decision
-	// Case is the case that it names; nil if there is none of that name.
+	// Case is the case that it names; nil if there is none of that name. A Freeze and a
+	// Thaw name none.
 	Case *v1alpha1.Case
 	// Question is what it answers, as [Find] finds it; nil if there is none. It is not
 	// looked at for other verdicts.
 	Question *Held
-	// Action is the action to take back; nil if there is none. For a Rollback only.
+	// Action is the action to take back, or whose outcome is resolved; nil if there is
+	// none. For a Rollback and a Resolve only.
 	Action *v1alpha1.Action
 	// Rollbacks are the actions that take that action back, in any state.
 	Rollbacks []v1alpha1.Action
-	// Earlier are the decisions that counted for the same question.
+	// Earlier are the decisions that counted for the same question, or, for a Resolve,
+	// that resolve the same action.
 	Earlier []v1alpha1.Decision
 	// Access says whether the actor has the verb.
 	Access AccessAnswer
 	// CloseError is what casefile.CheckClose says. For a Close only.
 	CloseError error
+	// Playbook is the playbook to run; nil if there is none of that name. For a Run only.
+	Playbook *v1alpha1.Playbook
+	// PlaybookError says why it cannot run with these inputs. For a Run only.
+	PlaybookError error
+	// TypeError says why the case cannot be of the type. For a Set with a type only.
+	TypeError error
+	// Frozen says that a freeze of the decision's namespace is in force. For a Thaw only.
+	Frozen bool
 }
 
 // Ruling is whether a decision counts, and why. Without a State it could not be judged,
 // for the reason in Message: ask again.
 type Ruling struct {
 	State v1alpha1.DecisionState
-	// Reason is a condition reason: Counted, NotEntitled, Stale, Late, SubjectMissing, or
-	// InvalidSpec where the decision lacks something.
+	// Reason is a condition reason: Counted, NotEntitled, Stale, Late, SubjectMissing,
+	// CaseFull, or InvalidSpec where the decision lacks something.
 	Reason string
 	// Message says what could not be done to what, why, and what to do about it; at most
 	// 1024 code points.
@@ -88,6 +99,10 @@ var rules = []func(Input, time.Time) *Ruling{
 	questionStands,
 	notTwice,
 	actionCanBeTakenBack,
+	outcomeIsUnknown,
+	playbookRuns,
+	correctionFits,
+	somethingIsFrozen,
 	notExcluded,
 	inGroups,
 	hasVerb,
@@ -102,6 +117,8 @@ func void(reason, format string, args ...any) *Ruling {
 func caseExists(in Input, _ time.Time) *Ruling {
 	ref := in.Decision.Spec.CaseRef
 	switch {
+	case ofNamespace(in.Decision.Spec.Verdict):
+		return nil
 	case in.Case == nil:
 		return void(v1alpha1.SubjectMissingReason, "could not %s: case %s does not exist; look for it with kubectl casebook queue", deed(in), ref.Name)
 	case string(in.Case.UID) != ref.UID:
@@ -134,6 +151,8 @@ func complete(in Input, _ time.Time) *Ruling {
 		v1alpha1.VerdictApprove: spec.Answer != nil, v1alpha1.VerdictDeny: spec.Answer != nil, v1alpha1.VerdictAnswer: spec.Answer != nil,
 		v1alpha1.VerdictAct: spec.Act != nil, v1alpha1.VerdictAssign: spec.Assign != nil, v1alpha1.VerdictClose: spec.Close != nil,
 		v1alpha1.VerdictRollback: spec.Rollback != nil, v1alpha1.VerdictComment: true, v1alpha1.VerdictReopen: true,
+		v1alpha1.VerdictResolve: spec.Resolve != nil, v1alpha1.VerdictLookup: spec.Lookup != nil, v1alpha1.VerdictRun: spec.Run != nil,
+		v1alpha1.VerdictSet: spec.Set != nil, v1alpha1.VerdictAdd: spec.Add != nil, v1alpha1.VerdictFreeze: true, v1alpha1.VerdictThaw: true,
 	}
 	given, known := has[spec.Verdict]
 	switch {
@@ -146,8 +165,11 @@ func complete(in Input, _ time.Time) *Ruling {
 }
 
 func caseTakesVerdict(in Input, _ time.Time) *Ruling {
-	verdict, name := in.Decision.Spec.Verdict, in.Case.Name
-	state := in.Case.Status.State
+	verdict := in.Decision.Spec.Verdict
+	if ofNamespace(verdict) {
+		return nil
+	}
+	name, state := in.Case.Name, in.Case.Status.State
 	closed, merged := state == v1alpha1.CaseClosed, state == v1alpha1.CaseMerged
 	switch {
 	case verdict == v1alpha1.VerdictComment:
@@ -156,6 +178,8 @@ func caseTakesVerdict(in Input, _ time.Time) *Ruling {
 		return void(v1alpha1.LateReason, "could not %s: case %s is sealed and being deleted", deed(in), name)
 	case merged:
 		return void(v1alpha1.LateReason, "could not %s: case %s was merged into another; decide there", deed(in), name)
+	case closed && tellsWhatHappened(in.Decision.Spec):
+		return nil // it changes nothing at the target, and the record should end with what is known
 	case closed && verdict != v1alpha1.VerdictReopen:
 		return void(v1alpha1.LateReason, "could not %s: case %s is closed; reopen it first", deed(in), name)
 	case !closed && verdict == v1alpha1.VerdictReopen:
@@ -201,7 +225,7 @@ func hasVerb(in Input, _ time.Time) *Ruling {
 		return nil
 	case AccessDenied:
 		message := fmt.Sprintf("%s may not %s: the verb %q on cases.%s is missing in namespace %s",
-			spec.Actor.Username, deed(in), verb, v1alpha1.GroupName, in.Case.Namespace)
+			spec.Actor.Username, deed(in), verb, v1alpha1.GroupName, namespace(in))
 		if in.Access.Reason != "" {
 			message += " (" + in.Access.Reason + ")"
 		}
@@ -219,7 +243,8 @@ func closesWell(in Input, _ time.Time) *Ruling {
 }
 
 // Verb is the RBAC verb on cases that a decision needs: that of the question for those
-// who answer one (nil if there is none), else the verdict's own.
+// who answer one (nil if there is none), else the verdict's own. That of a Freeze and a
+// Thaw is asked for the cases of the namespace, without a name.
 func Verb(spec v1alpha1.DecisionSpec, q *v1alpha1.Question) string {
 	switch spec.Verdict {
 	case v1alpha1.VerdictApprove, v1alpha1.VerdictDeny:
@@ -232,6 +257,12 @@ func Verb(spec v1alpha1.DecisionSpec, q *v1alpha1.Question) string {
 			return q.Verb
 		}
 		return "answer"
+	case v1alpha1.VerdictLookup:
+		return "act"
+	case v1alpha1.VerdictSet, v1alpha1.VerdictAdd:
+		return "edit"
+	case v1alpha1.VerdictFreeze, v1alpha1.VerdictThaw:
+		return "freeze"
 	default:
 		return strings.ToLower(string(spec.Verdict))
 	}
@@ -248,6 +279,10 @@ func deed(in Input) string {
 		subject += "/" + in.Action.Spec.Handle
 	case spec.Rollback != nil:
 		subject += "/" + spec.Rollback.ActionRef.Name
+	case spec.Resolve != nil && in.Action != nil:
+		subject += "/" + in.Action.Spec.Handle
+	case spec.Resolve != nil:
+		subject += "/" + spec.Resolve.ActionRef.Name
 	}
 	verb := strings.ToLower(string(spec.Verdict))
 	switch spec.Verdict {
@@ -255,6 +290,16 @@ func deed(in Input) string {
 		verb += " on"
 	case v1alpha1.VerdictRollback:
 		verb = "roll back"
+	case v1alpha1.VerdictAdd:
+		verb = "add to"
+	case v1alpha1.VerdictSet:
+		verb = "correct"
+	case v1alpha1.VerdictLookup:
+		verb = "look up for"
+	case v1alpha1.VerdictRun:
+		verb = "run a playbook for"
+	case v1alpha1.VerdictFreeze, v1alpha1.VerdictThaw:
+		verb, subject = verb+" namespace", namespace(in)
 	}
 	return verb + " " + subject
 }
@@ -276,6 +321,12 @@ func counted(in Input) string {
 	if q := question(in); q != nil && in.Decision.Spec.Verdict == v1alpha1.VerdictApprove {
 		_, _, approvals := Quorum(*q, append(slices.Clone(in.Earlier), *in.Decision))
 		out += fmt.Sprintf(", %d of %d", len(approvals), max(q.Count, 1))
+	}
+	if resolve := in.Decision.Spec.Resolve; in.Decision.Spec.Verdict == v1alpha1.VerdictResolve {
+		out += ": " + told[resolve.Outcome]
+		if r := in.Action.Spec.Requester; r.Type == v1alpha1.ActorPerson && same(*in.Decision.Spec.Actor, v1alpha1.Actor{Username: r.Name, UID: r.UID}) {
+			out += "; it is who asked for the action"
+		}
 	}
 	return out
 }

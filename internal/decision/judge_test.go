@@ -45,6 +45,18 @@ func decided(verdict v1alpha1.Verdict, actor v1alpha1.Actor) v1alpha1.Decision {
 		d.Spec.Close = &v1alpha1.CloseDecision{Classification: "TruePositive"}
 	case v1alpha1.VerdictRollback:
 		d.Spec.Rollback = &v1alpha1.RollbackDecision{ActionRef: v1alpha1.RecordRef{Name: "act-1", UID: "uid-act"}}
+	case v1alpha1.VerdictResolve:
+		d.Spec.Resolve = &v1alpha1.ResolveDecision{ActionRef: v1alpha1.RecordRef{Name: "act-1", UID: "uid-act"}, Outcome: v1alpha1.ResolveHappened}
+	case v1alpha1.VerdictLookup:
+		d.Spec.Lookup = &v1alpha1.LookupDecision{Operation: "directory/findUser"}
+	case v1alpha1.VerdictRun:
+		d.Spec.Run = &v1alpha1.RunDecision{PlaybookRef: v1alpha1.LocalRef{Name: "contain"}}
+	case v1alpha1.VerdictSet:
+		d.Spec.Set = &v1alpha1.SetDecision{Severity: "Low"}
+	case v1alpha1.VerdictAdd:
+		d.Spec.Add = &v1alpha1.AddDecision{Users: []v1alpha1.Entity{{Name: "eve"}}, Hosts: []v1alpha1.Entity{{Name: "h1"}}, Indicators: []v1alpha1.Indicator{{Type: "ipv4", Value: "192.0.2.1"}}}
+	case v1alpha1.VerdictFreeze, v1alpha1.VerdictThaw:
+		d.Spec.CaseRef = v1alpha1.RecordRef{}
 	}
 	return d
 }
@@ -251,6 +263,13 @@ func TestVerb(t *testing.T) {
 		"answering an approval":               {answer, approval, "answer"},
 		"any other verdict has its own":       {undo, approval, "rollback"},
 		"and it is in lower case":             {assign, nil, "assign"},
+		"resolving":                           {"Resolve", nil, "resolve"},
+		"looking up is acting":                {"Lookup", nil, "act"},
+		"running":                             {"Run", nil, "run"},
+		"correcting is editing":               {"Set", nil, "edit"},
+		"so is adding":                        {"Add", nil, "edit"},
+		"freezing":                            {"Freeze", nil, "freeze"},
+		"who may freeze may thaw":             {"Thaw", nil, "freeze"},
 	}
 	for name, tc := range tests {
 		if got := decision.Verb(v1alpha1.DecisionSpec{Verdict: tc.verdict}, tc.question); got != tc.want {
