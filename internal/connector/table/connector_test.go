@@ -100,7 +100,7 @@ type record = map[string]any
 const trips = "\ufeffuser,id,country,from,until,approved\r\n" +
 	"ana@example.com,T-17,BR,2026-11-20,2026-11-24,true\r\n" +
 	"\" Straße \",T-18,\"DE\r\nor AT\",,2026-11-24T09:00:00Z,FALSE\r\n" +
-	"ANA@example.com,T-19,\"say \"\"hi\"\"\",2026-12-01T00:00:00+01:00,,truely\r\n" +
+	"ANA@example.com,T-19,\"say \"\"hi\"\"\",2026-12-01T00:00:00+01:00,,trueish\r\n" +
 	",T-20,XX,,,\r\n"
 
 func TestFind(t *testing.T) {
@@ -129,7 +129,7 @@ func TestFind(t *testing.T) {
 	plain.Format = v1alpha1.DataCSV
 	t17 := record{"found": true, "user": "ana@example.com", "id": "T-17", "country": "BR", "from": "2026-11-20", "until": "2026-11-24", "approved": true}
 	t18 := record{"found": true, "user": " Straße ", "id": "T-18", "country": "DE\nor AT", "from": "", "until": "2026-11-24T09:00:00Z", "approved": false}
-	t19 := record{"found": true, "user": "ANA@example.com", "id": "T-19", "country": `say "hi"`, "from": "2026-12-01T00:00:00+01:00", "until": "", "approved": "truely"}
+	t19 := record{"found": true, "user": "ANA@example.com", "id": "T-19", "country": `say "hi"`, "from": "2026-12-01T00:00:00+01:00", "until": "", "approved": "trueish"}
 	notThere := record{"found": false}
 	tests := map[string]struct {
 		spec        v1alpha1.TableConnector

@@ -125,7 +125,8 @@ func csvProblem(err error) *problem {
 	case errors.Is(err, csv.ErrFieldCount):
 		return problemf("line %d has more or fewer cells than the header row: give each row as many as there are columns", at.Line)
 	case errors.Is(err, csv.ErrQuote), errors.Is(err, csv.ErrBareQuote):
-		return problemf("line %d, column %d: a quotation mark is not closed, or stands in a cell that does not begin with one: write it twice and quote the cell (RFC 4180)", at.Line, at.Column)
+		return problemf("the row at line %d: at line %d, column %d, a quotation mark is not closed, or stands in a cell that does not begin with one: write it twice and quote the cell (RFC 4180)",
+			at.StartLine, at.Line, at.Column)
 	}
 	return problemf("line %d, column %d: %v", at.Line, at.Column, at.Err)
 }

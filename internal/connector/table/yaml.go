@@ -14,6 +14,9 @@ import (
 // maxDepth is how deeply a row of YAML may be nested, as ingest.MaxDepth is for JSON.
 const maxDepth = 64
 
+// maxMembers is how many members an object of YAML may have: its reader compares each with each.
+const maxMembers = 1000
+
 // readYAML reads a list of objects. Aliases and merge keys are followed as far as the
 // bounds of any table go.
 func readYAML(data []byte) ([]row, *problem) {
@@ -41,7 +44,8 @@ func readYAML(data []byte) ([]row, *problem) {
 	for i, node := range list.Content {
 		weight, ok := m.weigh(node)
 		if !ok {
-			return nil, problemf("row %d, at line %d, is nested more than %d deep, or holds itself", i+1, node.Line, maxDepth)
+			return nil, problemf("row %d, at line %d, is nested more than %d deep, holds itself, or has an object of more than %d members",
+				i+1, node.Line, maxDepth, maxMembers)
 		}
 		if weight.bytes > MaxRow {
 			return nil, rowTooLarge(i + 1)
@@ -97,10 +101,13 @@ type measure map[*yaml.Node]weight
 // weighing marks a node that is not done: to meet it again is to be in itself.
 var weighing = weight{nodes: -1}
 
-// weigh answers false for what is nested too deep, or is in itself.
+// weigh answers false for what is nested too deep, is in itself, or has too many members.
 func (m measure) weigh(node *yaml.Node) (total weight, ok bool) {
 	if done, met := m[node]; met {
 		return done, done != weighing
+	}
+	if node.Kind == yaml.MappingNode && len(node.Content) > 2*maxMembers {
+		return weight{}, false
 	}
 	m[node] = weighing
 	total = weight{nodes: 1, bytes: 1 + len(node.Value)}
