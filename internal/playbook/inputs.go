@@ -15,6 +15,13 @@ import (
 // item is the one input of a run that its case's type started for each of several without saying under which name.
 const item = "item"
 
+// CheckInputs tells whether a run could start with these inputs; the error names the one that is missing, too much or of
+// another type.
+func (c *Compiled) CheckInputs(given map[string]any) error {
+	_, err := c.inputs(given, nil)
+	return err
+}
+
 // inputs are the values that expressions read, of the types that the playbook declares. Given are those of the run; a
 // lone one named item is the playbook's one input, whatever its name. An entity (User, Host, Asset, Indicator) may be
 // given by name or as a record, and is what entity makes of it; without entity it is the record itself.

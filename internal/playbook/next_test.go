@@ -4,6 +4,7 @@
 package playbook
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -218,7 +219,12 @@ func TestCompileNamesTheField(t *testing.T) {
 // TestNextProperties: whatever the facts and their order, the engine stays in its states, is deterministic, ends for
 // good, and does not change when nothing does.
 func TestNextProperties(t *testing.T) {
-	c := compiled(t, isolate())
+	spec := isolate()
+	spec.Steps = slices.Insert(spec.Steps, 2, v1alpha1.Step{Name: "tell", OnFailure: v1alpha1.FailureContinue, Notify: &v1alpha1.NotifyStep{
+		Connector: "mail", To: []string{"a@x.example", "${case.boss}"}, Subject: "s", Message: "m ${steps.isolate.state}",
+	}})
+	c := compiled(t, spec)
+	ids := []string{MessageID("run-uid", "tell", "a@x.example"), MessageID("run-uid", "tell", "b@x.example")}
 	states := []v1alpha1.ActionState{
 		v1alpha1.ActionPending, v1alpha1.ActionAsking, v1alpha1.ActionExecuting, v1alpha1.ActionSucceeded, v1alpha1.ActionNotNeeded,
 		v1alpha1.ActionFailed, v1alpha1.ActionUnknown, v1alpha1.ActionDenied, v1alpha1.ActionExpired, "FromTheFuture",
@@ -236,11 +242,31 @@ func TestNextProperties(t *testing.T) {
 			if rapid.Bool().Draw(t, "answered") {
 				f.Answers = map[string]Answer{"keep": {Option: rapid.SampledFrom([]string{"keep", "release", "neither"}).Draw(t, "option")}}
 			}
+			f.Vars["case"] = map[string]any{"boss": rapid.SampledFrom([]any{nil, "b@x.example", expr.Unavailable{Reason: "gone"}}).Draw(t, "boss")}
+			f.Sent = map[string]Sent{}
+			for _, id := range ids {
+				if rapid.Bool().Draw(t, "sent") {
+					f.Sent[id] = Sent{
+						Attempt: rapid.Int32Range(0, 6).Draw(t, "attempt"), Message: "so it went", Time: at,
+						State: rapid.SampledFrom([]v1alpha1.DeliveryState{"Announced", "Accepted", "Refused", "FromTheFuture"}).Draw(t, "delivery"),
+					}
+				}
+			}
 			f.CaseClosed = rapid.IntRange(0, 9).Draw(t, "closed") == 0
-			at = at.Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "hours")) * time.Hour)
+			at = at.Add(time.Duration(rapid.IntRange(0, 30).Draw(t, "minutes")) * 10 * time.Minute)
 
 			before, twin := *status.DeepCopy(), *status.DeepCopy()
-			c.Next(t.Context(), &status, f, at)
+			got := c.Next(t.Context(), &status, f, at)
+			for _, send := range got.Sends {
+				if !announcedIn(&before)[send.MessageID] {
+					t.Fatalf("sends what was not announced: %+v", send)
+				}
+			}
+			for _, d := range delivered(before) {
+				if now := delivered(status)[d.MessageID]; d.State != v1alpha1.DeliveryAnnounced && !cmp.Equal(d, now) || attempts(&now) > attempts(&d)+1 {
+					t.Fatalf("a message that was %+v is %+v", d, now)
+				}
+			}
 			c.Next(t.Context(), &twin, f, at)
 			if diff := cmp.Diff(status, twin); diff != "" {
 				t.Fatal("not deterministic:\n" + diff)
@@ -258,4 +284,14 @@ func TestNextProperties(t *testing.T) {
 			}
 		}
 	})
+}
+
+func delivered(status v1alpha1.PlaybookRunStatus) map[string]v1alpha1.Delivery {
+	out := map[string]v1alpha1.Delivery{}
+	for _, s := range status.Steps {
+		for _, d := range s.Deliveries {
+			out[d.MessageID] = d
+		}
+	}
+	return out
 }
