@@ -11,7 +11,6 @@ import (
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -29,7 +28,7 @@ import (
 type actionKind struct {
 	client     client.Client
 	live       client.Reader // what guards an effect is read live
-	connectors connector.Opener
+	connectors *connectors
 	guardrails *guardrails
 	holder     string // this process, never another
 	sent       *sentAttempts
@@ -46,25 +45,78 @@ type actionWorld struct {
 // Observe reads the connector, the guardrails, the decisions, and the target as far as the protocol wants to see it.
 func (k *actionKind) Observe(ctx context.Context, a *v1alpha1.Action) (actionWorld, error) {
 	w := actionWorld{World: action.World{Holder: k.holder, Timeout: 10 * time.Second, Settle: 5 * time.Second}}
-	if a.Status.State.Ended() {
+	if a.Status.State.Ended() && a.Status.State != v1alpha1.ActionUnknown {
 		k.sent.forget(a.UID)
+		k.guardrails.release(a)
 		return w, nil
 	}
 	if n := len(a.Status.Attempts); n > 0 {
 		w.Sent = k.sent.of(a.UID, a.Status.Attempts[n-1].Number)
 	}
-	opened, err := openFor(ctx, k.client, k.connectors, a)
+	var err error
+	if w.Resolutions, err = resolutionsOf(ctx, k.client, a); err != nil || a.Status.State == v1alpha1.ActionUnknown {
+		return w, err
+	}
+	opened, err := k.connectors.pinned(ctx, a.Namespace, pinOf(a.Spec))
 	if err != nil {
 		return w, w.refuse(err)
 	}
-	w.Settle, w.Timeout, w.Verifiable = opened.settle, opened.timeout, true
+	if err := w.declare(opened, a); err != nil {
+		return w, w.refuse(err)
+	}
 	if loop.JournalFull(a) {
 		w.Withheld = "the journal is full and waits for the evidence log: see kubectl get evidencelogs"
 	}
 	if w.Permission, err = k.guardrails.permission(ctx, a, k.clock.Now()); err != nil {
 		return w, err
 	}
-	return w, w.look(ctx, opened, a, action.Wants(a.Status, w.Permission, k.clock.Now(), w.Settle))
+	if err := k.hold(ctx, k.client, a, &w); err != nil {
+		return w, err
+	}
+	forward, err := k.forward(ctx, a, opened, &w)
+	if err != nil {
+		return w, w.refuse(err)
+	}
+	return w, w.look(ctx, opened, a, forward, action.Wants(a.Status, w.Permission, k.clock.Now(), w.Settle))
+}
+
+// declare notes what the operation says of itself.
+func (w *actionWorld) declare(opened openConnector, a *v1alpha1.Action) error {
+	_, name := splitOperation(a.Spec.Operation)
+	declared, err := connector.FindMutation(opened.Operations(), name)
+	if err != nil {
+		return err
+	}
+	w.Settle, w.Timeout = opened.settle, opened.timeout
+	w.Verifiable, w.VerifyWithin, w.KeyRetention = !declared.AcknowledgedOnly, declared.VerifyWithin, declared.KeyRetention
+	return nil
+}
+
+// forward is the action that a rollback takes back. The rollback waits until nothing of it can arrive any more.
+func (k *actionKind) forward(ctx context.Context, a *v1alpha1.Action, opened openConnector, w *actionWorld) (*v1alpha1.Action, error) {
+	if a.Spec.RollbackOf == nil {
+		return nil, nil
+	}
+	var forward v1alpha1.Action
+	if err := k.client.Get(ctx, types.NamespacedName{Namespace: a.Namespace, Name: a.Spec.RollbackOf.Name}, &forward); err != nil {
+		return nil, fmt.Errorf("read action %s, which is to be taken back: %w", a.Spec.RollbackOf.Name, err)
+	}
+	if n := len(forward.Status.Attempts); n > 0 {
+		attempt := forward.Status.Attempts[n-1]
+		w.ForwardSettled = attempt.DeadlineTime.Add(opened.settle)
+		if attempt.EndTime != nil {
+			w.ForwardSettled = attempt.EndTime.Add(opened.settle)
+		}
+		if attempt.Outcome == v1alpha1.OutcomeAcknowledged || attempt.Outcome == v1alpha1.OutcomeRefused {
+			w.ForwardSettled = time.Time{} // its answer came: nothing of it is on its way
+		}
+	}
+	for _, earlier := range forward.Status.Attempts {
+		if earlier.Outcome == v1alpha1.OutcomeInDoubt && earlier.EndTime != nil && earlier.EndTime.Add(opened.settle).After(w.ForwardSettled) {
+			w.ForwardSettled = earlier.EndTime.Add(opened.settle)
+		}
+	}
+	return &forward, nil
 }
 
 // refuse keeps a terminal fault as a fact about the action; any other error ends the pass.
@@ -76,8 +128,8 @@ func (w *actionWorld) refuse(err error) error {
 	return err
 }
 
-func (w *actionWorld) look(ctx context.Context, opened openConnector, a *v1alpha1.Action, wants action.Reads) error {
-	request, err := opened.request(a)
+func (w *actionWorld) look(ctx context.Context, opened openConnector, a, forward *v1alpha1.Action, wants action.Reads) error {
+	request, err := opened.request(a, forward)
 	if err != nil {
 		return w.refuse(err)
 	}
@@ -126,18 +178,26 @@ func (*actionKind) Decide(_ context.Context, a *v1alpha1.Action, w actionWorld, 
 // stored: a conflict after the send must not lose it.
 func (k *actionKind) Act(ctx context.Context, a *v1alpha1.Action, _ action.Command) error {
 	attempt := a.Status.Attempts[len(a.Status.Attempts)-1]
-	if err := k.fence(ctx, a); err != nil {
-		return err
-	}
-	opened, err := openFor(ctx, k.client, k.connectors, a)
+	opened, err := k.connectors.pinned(ctx, a.Namespace, pinOf(a.Spec))
 	if err != nil {
 		return err
 	}
-	request, err := opened.request(a)
+	w := actionWorld{World: action.World{Holder: k.holder}}
+	if err := w.declare(opened, a); err != nil {
+		return err
+	}
+	forward, err := k.forward(ctx, a, opened, &w)
+	if err != nil {
+		return err
+	}
+	request, err := opened.request(a, forward)
 	if err != nil {
 		return err
 	}
 	request.Key, request.Deadline = attempt.Key, attempt.DeadlineTime.Time
+	if err := k.fence(ctx, a); err != nil {
+		return err
+	}
 	if !k.sent.begin(a.UID, attempt.Number, k.clock.Now()) {
 		return fault.Waitf(v1alpha1.RetryingReason, time.Second, "attempt %d of action %s is being sent", attempt.Number, a.Name)
 	}
@@ -145,16 +205,14 @@ func (k *actionKind) Act(ctx context.Context, a *v1alpha1.Action, _ action.Comma
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), attempt.DeadlineTime.Time)
 	defer cancel()
 	result := opened.Do(ctx, request)
-	sent := &action.Sent{Outcome: result.Outcome, Reason: result.Reason, Message: result.Message, Time: k.clock.Now()}
-	k.sent.keep(a.UID, attempt.Number, sent)
-
-	w := action.World{Holder: k.holder, Sent: sent, Verifiable: true, Settle: opened.settle, Timeout: opened.timeout}
-	if result.Outcome == v1alpha1.OutcomeAcknowledged {
+	w.Sent = &action.Sent{Outcome: result.Outcome, Reason: result.Reason, Message: result.Message, RetryAfter: result.RetryAfter, Time: k.clock.Now()}
+	k.sent.keep(a.UID, attempt.Number, w.Sent)
+	if result.Outcome == v1alpha1.OutcomeAcknowledged && w.Verifiable {
 		if seen, err := opened.Verify(ctx, request); err == nil {
 			w.After, _ = sight(seen) // read again on the next pass if this failed
 		}
 	}
-	step := action.Next(a.Namespace, a.Name, a.Spec, &a.Status, w, k.clock.Now())
+	step := action.Next(a.Namespace, a.Name, a.Spec, &a.Status, w.World, k.clock.Now())
 	if step.Headline.Status != "" {
 		step.Headline.Type, step.Headline.ObservedGeneration = v1alpha1.ExecutedCondition, a.Generation
 		meta.SetStatusCondition(&a.Status.Conditions, step.Headline)
@@ -162,7 +220,8 @@ func (k *actionKind) Act(ctx context.Context, a *v1alpha1.Action, _ action.Comma
 	return nil
 }
 
-// fence reads the action live: only the attempt that is stored as announced may be sent, and only by its holder.
+// fence reads live what guards the first byte: only the attempt that is stored as announced may be sent, only by its
+// holder, and not while the namespace is frozen.
 func (k *actionKind) fence(ctx context.Context, a *v1alpha1.Action) error {
 	var stored v1alpha1.Action
 	if err := k.live.Get(ctx, client.ObjectKeyFromObject(a), &stored); err != nil {
@@ -170,6 +229,13 @@ func (k *actionKind) fence(ctx context.Context, a *v1alpha1.Action) error {
 	}
 	if stored.UID != a.UID || stored.ResourceVersion != a.ResourceVersion {
 		return fault.Waitf(v1alpha1.RetryingReason, 100*time.Millisecond, "action %s changed before it was sent", a.Name)
+	}
+	var w actionWorld
+	if err := k.hold(ctx, k.live, a, &w); err != nil {
+		return err
+	}
+	if w.Withheld != "" {
+		return fault.Waitf(v1alpha1.RetryingReason, 100*time.Millisecond, "action %s is not sent: %s", a.Name, w.Withheld)
 	}
 	return nil
 }
@@ -186,47 +252,21 @@ func sight(seen connector.Observation) (*action.Sight, error) {
 	return out, nil
 }
 
-// openConnector is a connector, opened for one action.
-type openConnector struct {
-	connector.Connector
-	settle, timeout time.Duration
-}
-
-// openFor opens the connector of an action, if it is still the one the action was made for.
-func openFor(ctx context.Context, c client.Reader, opener connector.Opener, a *v1alpha1.Action) (openConnector, error) {
-	object, opened, err := openNamed(ctx, c, opener, a.Namespace, a.Spec.ConnectorRef.Name)
-	if err != nil {
-		return openConnector{}, err
-	}
-	if string(object.UID) != a.Spec.ConnectorRef.UID {
-		return openConnector{}, fault.Terminalf(v1alpha1.ReferenceNotFoundReason,
-			"connector %s is not the one this action was made for: it was deleted and made again", object.Name)
-	}
-	return opened, nil
-}
-
-func openNamed(ctx context.Context, c client.Reader, opener connector.Opener, namespace, name string) (*v1alpha1.Connector, openConnector, error) {
-	var object v1alpha1.Connector
-	if err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &object); apierrors.IsNotFound(err) {
-		return nil, openConnector{}, fault.Terminalf(v1alpha1.ReferenceNotFoundReason, "there is no connector %s in namespace %s: make one", name, namespace)
-	} else if err != nil {
-		return nil, openConnector{}, fmt.Errorf("read connector %s: %w", name, err)
-	}
-	opened, err := opener.Open(&object)
-	if err != nil {
-		return nil, openConnector{}, err
-	}
-	effective := object.Spec.Effective()
-	return &object, openConnector{Connector: opened, settle: effective.Settle.Duration, timeout: effective.Timeout.Duration}, nil
-}
-
-func (o openConnector) request(a *v1alpha1.Action) (connector.Request, error) {
+// request is the mutation of an action, and for a rollback what it takes back.
+func (o openConnector) request(a, forward *v1alpha1.Action) (connector.Request, error) {
 	_, operation := splitOperation(a.Spec.Operation)
-	input := map[string]any{}
-	if err := json.Unmarshal(a.Spec.Input.Raw, &input); err != nil {
+	input, err := decodeObject(&a.Spec.Input)
+	if err != nil {
 		return connector.Request{}, fault.Terminalf(v1alpha1.InvalidSpecReason, "the input of action %s is not an object: %w", a.Name, err)
 	}
-	return connector.Request{Operation: operation, Input: input, Target: a.Spec.Target, Mark: action.Mark(a.Name, a.Spec)}, nil
+	out := connector.Request{Operation: operation, Input: input, Target: a.Spec.Target, Mark: action.Mark(a.Name, a.Spec)}
+	if forward != nil {
+		_, out.Forward = splitOperation(forward.Spec.Operation)
+		if forward.Status.After != nil {
+			err = json.Unmarshal(forward.Status.After.Raw, &out.Left)
+		}
+	}
+	return out, err
 }
 
 func automation(name, revision, step string) *v1alpha1.JournalActor {

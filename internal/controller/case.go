@@ -5,6 +5,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -56,12 +57,12 @@ func (k *caseKind) Observe(ctx context.Context, c *v1alpha1.Case) (casefile.Worl
 		return w, err
 	}
 	w.Enrichments = c.Status.Enrichments
-	if len(w.Signals) == 0 || w.Type == nil {
-		return w, nil // its signal is being created; or its type is gone, and people's decisions still count
+	if len(w.Signals) == 0 {
+		return w, nil // its signal is being created
 	}
 	sketch := c.DeepCopy()
 	sketch.Status = casefile.Fold(ctx, w, k.clock.Now()).Status
-	w.Enrichments, w.Enriched = k.lookUp(ctx, w.Type, sketch), true
+	w.Enrichments, w.Enriched = k.lookUp(ctx, w.Type, sketch, w.Decisions), true
 	return w, nil
 }
 
@@ -82,7 +83,7 @@ func (k *caseKind) records(ctx context.Context, c *v1alpha1.Case, w *casefile.Wo
 
 // lookUp makes the lookups that the case lacks, in parallel, and those again that failed a while ago. One that fails is a
 // record that says why, and fails no other.
-func (k *caseKind) lookUp(ctx context.Context, t *casefile.Type, c *v1alpha1.Case) []v1alpha1.EnrichmentRecord {
+func (k *caseKind) lookUp(ctx context.Context, t *casefile.Type, c *v1alpha1.Case, decisions []v1alpha1.Decision) []v1alpha1.EnrichmentRecord {
 	if c.Status.State == v1alpha1.CaseClosed {
 		return c.Status.Enrichments
 	}
@@ -93,7 +94,7 @@ func (k *caseKind) lookUp(ctx context.Context, t *casefile.Type, c *v1alpha1.Cas
 	c.Status.Enrichments = slices.DeleteFunc(slices.Clone(known), func(r v1alpha1.EnrichmentRecord) bool {
 		return r.Error != "" && now.Sub(r.Time.Time) >= lookupsAgain
 	})
-	planned := enrich.Plan(ctx, t, c)
+	planned := enrich.Plan(ctx, t, c, decisions...)
 	answers := make([]enrich.Answer, len(planned))
 	var group errgroup.Group
 	group.SetLimit(parallelLookups)
@@ -203,7 +204,7 @@ func (*caseKind) Decide(ctx context.Context, c *v1alpha1.Case, w casefile.World,
 	next := casefile.Fold(ctx, w, now)
 	next.Status.StatusHead = c.Status.StatusHead
 	c.Status = next.Status
-	plan := loop.Plan[casefile.Start]{Headline: enrich.Condition(c), Reason: string(c.Status.State), Actor: whoMoved(w, c)}
+	plan := loop.Plan[casefile.Start]{Headline: enrich.Condition(c), Reason: string(c.Status.State), Actor: casefile.WhoMoved(w, next)}
 	for _, start := range next.Starts {
 		if start.Message == "" {
 			plan.Commands = append(plan.Commands, start)
@@ -217,37 +218,6 @@ func (*caseKind) Decide(ctx context.Context, c *v1alpha1.Case, w casefile.World,
 		plan.Recheck = lookupsAgain
 	}
 	return plan
-}
-
-// whoMoved is the person whose decision changed the case's owner, queue or state, if one did.
-func whoMoved(w casefile.World, c *v1alpha1.Case) *v1alpha1.JournalActor {
-	was, is := w.Case.Status, c.Status
-	switch {
-	case is.Closure != nil && was.Closure == nil:
-		return &is.Closure.By
-	case was.Closure != nil && is.Closure == nil:
-		return latestBy(w.Decisions, v1alpha1.VerdictReopen)
-	case was.Owner != is.Owner, was.Queue != "" && was.Queue != is.Queue:
-		return latestBy(w.Decisions, v1alpha1.VerdictAssign)
-	default:
-		return nil
-	}
-}
-
-func latestBy(decisions []v1alpha1.Decision, verdict v1alpha1.Verdict) *v1alpha1.JournalActor {
-	var latest *v1alpha1.Decision
-	for i := range decisions {
-		d := &decisions[i]
-		counts := d.Spec.Verdict == verdict && d.Status.State == v1alpha1.DecisionCounted
-		if counts && (latest == nil || casefile.DecidedTime(latest).Time.Before(casefile.DecidedTime(d).Time)) {
-			latest = d
-		}
-	}
-	if latest == nil {
-		return nil
-	}
-	person := casefile.Person(latest.Spec.Actor)
-	return &person
 }
 
 // Act starts a run, or notes why it cannot be started.

@@ -53,7 +53,7 @@ func (configKind[T]) Act(context.Context, T, struct{}) error { return nil }
 type checks struct {
 	client     client.Client
 	live       client.Reader // Secrets are read where they are used, never cached
-	connectors connector.Opener
+	connectors *connectors
 }
 
 func (k *checks) mapping(_ context.Context, m *v1alpha1.Mapping) (func(*v1alpha1.Mapping), error) {
@@ -103,21 +103,6 @@ func secretsOf(s *v1alpha1.Source) []v1alpha1.SecretKeyRef {
 	}
 }
 
-func (k *checks) connector(ctx context.Context, c *v1alpha1.Connector) (func(*v1alpha1.Connector), error) {
-	opened, err := k.connectors.Open(c)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.Spec.Effective().Timeout.Duration)
-	defer cancel()
-	if err := opened.Probe(ctx); err != nil {
-		return nil, err
-	}
-	return func(c *v1alpha1.Connector) {
-		c.Status.Tool, c.Status.Operations = "kubernetes", connector.Declared(opened.Operations())
-	}, nil
-}
-
 func (k *checks) caseType(ctx context.Context, t *v1alpha1.CaseType) (func(*v1alpha1.CaseType), error) {
 	if _, err := casefile.Compile(t); err != nil {
 		return nil, fault.Terminalf(v1alpha1.InvalidExpressionReason, "%w", err)
@@ -138,7 +123,7 @@ func (k *checks) caseType(ctx context.Context, t *v1alpha1.CaseType) (func(*v1al
 // operation wants a connector to have an operation that find finds: one that reads, or one that changes something.
 func (k *checks) operation(ctx context.Context, namespace, name string, find func([]connector.Operation, string) (connector.Operation, error)) error {
 	connectorName, operation := splitOperation(name)
-	_, opened, err := openNamed(ctx, k.client, k.connectors, namespace, connectorName)
+	opened, err := k.connectors.open(ctx, namespace, connectorName)
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,10 @@ import (
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/action"
 	"github.com/casebook-dev/casebook/internal/casefile"
-	"github.com/casebook-dev/casebook/internal/connector"
 	"github.com/casebook-dev/casebook/internal/controller/loop"
 	"github.com/casebook-dev/casebook/internal/decision"
 	"github.com/casebook-dev/casebook/internal/fault"
+	"github.com/casebook-dev/casebook/internal/guard"
 	"github.com/casebook-dev/casebook/internal/kube"
 )
 
@@ -32,7 +32,7 @@ import (
 type decisionKind struct {
 	client     client.Client
 	direct     client.Client // past the cache
-	connectors connector.Opener
+	connectors *connectors
 	clock      clock.PassiveClock
 }
 
@@ -49,13 +49,15 @@ func (k *decisionKind) Observe(ctx context.Context, d *v1alpha1.Decision) (decis
 	if d.Status.State != "" {
 		return w, nil
 	}
-	var c v1alpha1.Case
-	if err := k.direct.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: d.Spec.CaseRef.Name}, &c); err == nil {
-		w.Case = &c
-	} else if !apierrors.IsNotFound(err) {
-		return w, fmt.Errorf("read the case that decision %s is on: %w", d.Name, err)
+	if d.Spec.CaseRef.Name != "" {
+		var c v1alpha1.Case
+		if err := k.direct.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: d.Spec.CaseRef.Name}, &c); err == nil {
+			w.Case = &c
+		} else if !apierrors.IsNotFound(err) {
+			return w, fmt.Errorf("read the case that decision %s is on: %w", d.Name, err)
+		}
 	}
-	for _, look := range []func(context.Context, *v1alpha1.Decision, *decisionWorld) error{k.subject, k.earlier, k.access, k.closing, k.plan} {
+	for _, look := range []func(context.Context, *v1alpha1.Decision, *decisionWorld) error{k.subject, k.earlier, k.access, k.closing, k.names, k.plan} {
 		if err := look(ctx, d, &w); err != nil {
 			return w, err
 		}
@@ -63,9 +65,10 @@ func (k *decisionKind) Observe(ctx context.Context, d *v1alpha1.Decision) (decis
 	return w, nil
 }
 
-// subject finds the question that is answered, or the action that is taken back, among the case's runs and actions.
+// subject finds the question that is answered, or the action that is taken back or resolved, among the case's runs and
+// actions.
 func (k *decisionKind) subject(ctx context.Context, d *v1alpha1.Decision, w *decisionWorld) error {
-	if d.Spec.Answer == nil && d.Spec.Rollback == nil {
+	if d.Spec.Answer == nil && d.Spec.Rollback == nil && d.Spec.Resolve == nil {
 		return nil
 	}
 	var actions v1alpha1.ActionList
@@ -81,21 +84,77 @@ func (k *decisionKind) subject(ctx context.Context, d *v1alpha1.Decision, w *dec
 		return nil
 	}
 	w.Rollbacks = actions.Items
+	uid := ""
+	if d.Spec.Rollback != nil {
+		uid = d.Spec.Rollback.ActionRef.UID
+	} else {
+		uid = d.Spec.Resolve.ActionRef.UID
+	}
 	for i := range actions.Items {
-		if string(actions.Items[i].UID) == d.Spec.Rollback.ActionRef.UID {
+		if string(actions.Items[i].UID) == uid {
 			w.Action = &actions.Items[i]
 		}
 	}
 	return nil
 }
 
+// names reads the configuration that a decision names.
+func (k *decisionKind) names(ctx context.Context, d *v1alpha1.Decision, w *decisionWorld) error {
+	if d.Spec.Run != nil {
+		var pb v1alpha1.Playbook
+		err := k.direct.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: d.Spec.Run.PlaybookRef.Name}, &pb)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("read playbook %s: %w", d.Spec.Run.PlaybookRef.Name, err)
+		}
+		if err == nil {
+			w.Playbook = &pb
+			_, w.PlaybookError = decodeObject(d.Spec.Run.Inputs)
+		}
+	}
+	if d.Spec.Set != nil && d.Spec.Set.TypeRef != nil && d.Spec.Set.TypeRef.Name != casefile.UnclassifiedName {
+		var ct v1alpha1.CaseType
+		err := k.direct.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: d.Spec.Set.TypeRef.Name}, &ct)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("read case type %s: %w", d.Spec.Set.TypeRef.Name, err)
+		}
+		if err != nil {
+			w.TypeError = fmt.Errorf("there is no case type %s in namespace %s", d.Spec.Set.TypeRef.Name, d.Namespace)
+		} else if _, err := casefile.Compile(&ct); err != nil {
+			w.TypeError = err
+		}
+	}
+	if d.Spec.Verdict == v1alpha1.VerdictThaw {
+		all, err := freezes(ctx, k.direct, d.Namespace)
+		w.Frozen = guard.Frozen(all, nil) != nil
+		return err
+	}
+	return nil
+}
+
 func (k *decisionKind) earlier(ctx context.Context, d *v1alpha1.Decision, w *decisionWorld) error {
+	if d.Spec.Resolve != nil {
+		return k.resolved(ctx, d, w)
+	}
 	if d.Spec.Answer == nil {
 		return nil
 	}
 	var err error
 	w.Earlier, err = countedDecisions(ctx, k.client, d.Namespace, d.Spec.CaseRef, d.Spec.Answer.Handle, d.Spec.Answer.Digest)
 	return err
+}
+
+// resolved finds the counted decisions that resolve the same action.
+func (k *decisionKind) resolved(ctx context.Context, d *v1alpha1.Decision, w *decisionWorld) error {
+	var list v1alpha1.DecisionList
+	if err := k.client.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingFields{kube.ByCase: d.Spec.CaseRef.Name}); err != nil {
+		return fmt.Errorf("list the decisions of case %s: %w", d.Spec.CaseRef.Name, err)
+	}
+	for _, e := range list.Items {
+		if e.Spec.Resolve != nil && e.Spec.Resolve.ActionRef == d.Spec.Resolve.ActionRef && e.Status.State == v1alpha1.DecisionCounted {
+			w.Earlier = append(w.Earlier, e)
+		}
+	}
+	return nil
 }
 
 func (k *decisionKind) access(ctx context.Context, d *v1alpha1.Decision, w *decisionWorld) error {
@@ -159,7 +218,7 @@ func (k *decisionKind) going(ctx context.Context, d *v1alpha1.Decision, w *decis
 
 // plan makes, but does not store, the action that a decision asks for.
 func (k *decisionKind) plan(ctx context.Context, d *v1alpha1.Decision, w *decisionWorld) error {
-	if w.Case == nil || d.Spec.Actor == nil || d.Spec.Act == nil && w.Action == nil {
+	if w.Case == nil || d.Spec.Actor == nil || d.Spec.Act == nil && (w.Action == nil || d.Spec.Rollback == nil) {
 		return nil
 	}
 	suffix := kube.ChildName("", string(d.UID))[1:5]
@@ -181,7 +240,7 @@ func (k *decisionKind) plan(ctx context.Context, d *v1alpha1.Decision, w *decisi
 			return nil
 		}
 	}
-	planned, err := planAction(ctx, k.client, k.connectors, wanted)
+	planned, err := k.connectors.planAction(ctx, wanted)
 	if _, terminal := errors.AsType[*fault.Terminal](err); terminal {
 		w.cannot = err
 		return nil

@@ -158,6 +158,12 @@ func setupEvidence(mgr ctrl.Manager, _ client.Client, o Options, sealer *Sealer)
 // marks notes the case of a record that changed, and wakes its log after a moment in which more may come.
 func (s *Sealer) marks() handler.EventHandler {
 	wake := func(ctx context.Context, o client.Object, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		if caseOf(o) == "" {
+			if log, ok := s.markNamespace(ctx, o.GetNamespace()); ok {
+				q.AddAfter(reconcile.Request{NamespacedName: log}, sealEvery)
+			}
+			return
+		}
 		c, ok := o.(*v1alpha1.Case)
 		if !ok {
 			c = &v1alpha1.Case{}
@@ -190,6 +196,9 @@ func (s *Sealer) marksAll() handler.EventHandler {
 		var out []reconcile.Request
 		for i := range list.Items {
 			out = append(out, reconcile.Request{NamespacedName: s.mark(&list.Items[i])})
+		}
+		if log, ok := s.markNamespace(ctx, o.GetName()); ok {
+			out = append(out, reconcile.Request{NamespacedName: log})
 		}
 		return out
 	})

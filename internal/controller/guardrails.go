@@ -7,8 +7,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -25,20 +27,34 @@ import (
 // guardrails reads what guardrails and people say of an action. Two namespaces are heard, the tenant's and the
 // operator's; one that cannot be heard allows nothing.
 type guardrails struct {
-	client    client.Reader
-	namespace string // the operator's own
+	client     client.Reader
+	live       client.Reader // what is counted when a process starts is read past the cache
+	connectors *connectors
+	namespace  string // the operator's own
+	budgets    guard.Ledger
+
+	mu      sync.Mutex
+	counted map[string]bool // namespaces whose actions this process has read live
 }
 
-// permission is what guardrails and people say of an action now.
+// lookupsOfGuardrails made at once.
+const lookupsOfGuardrails = 4
+
+// permission is what guardrails and people say of an action now. A place in every budget is taken for one that may begin.
 func (g *guardrails) permission(ctx context.Context, a *v1alpha1.Action, now time.Time) (action.Permission, error) {
 	var c v1alpha1.Case
 	key := types.NamespacedName{Namespace: a.Namespace, Name: a.Spec.CaseRef.Name}
 	if err := g.client.Get(ctx, key, &c); err != nil && !apierrors.IsNotFound(err) {
 		return action.Permission{}, fmt.Errorf("read the case of action %s: %w", a.Name, err)
 	}
-	verdict, err := g.verdict(ctx, a.Namespace, a.Spec, &c)
+	asked, err := g.proposal(ctx, a, &c, now)
 	if err != nil {
 		return action.Permission{}, err
+	}
+	verdict := asked.evaluate(ctx)
+	if verdict.Answer == v1alpha1.AnswerAllow && !g.reserve(asked, a, now) {
+		asked.in.Facts.History = g.standing(asked, a)
+		verdict = asked.evaluate(ctx)
 	}
 	p := action.Permission{Verdict: v1alpha1.GuardVerdict{
 		Answer: verdict.Answer, Rule: verdict.Rule, Because: verdict.Because, Time: metav1.NewMicroTime(now),
@@ -47,27 +63,138 @@ func (g *guardrails) permission(ctx context.Context, a *v1alpha1.Action, now tim
 		return p, nil
 	}
 	p.Question = question(a, verdict, now)
-	return p, g.hear(ctx, a, &p)
+	if err := g.hear(ctx, a, &p); err != nil {
+		return p, err
+	}
+	if p.Approved && p.Denied == nil {
+		g.budgets.Note(a.Namespace, guard.Usage{Action: string(a.UID), Operation: a.Spec.Operation, BeganTime: now})
+	}
+	return p, nil
 }
 
-// verdict evaluates the guardrails of both namespaces. One that does not compile counts as asking: an operator's typo
-// must not let anything through.
-func (g *guardrails) verdict(ctx context.Context, namespace string, spec v1alpha1.ActionSpec, c *v1alpha1.Case) (guard.Verdict, error) {
-	tenant, err := g.policies(ctx, namespace)
-	if err != nil {
-		return guard.Verdict{}, err
+// proposal is an action as the guardrails are asked about it.
+type proposal struct {
+	tenant, operator []*guard.Policy
+	in               guard.Input
+	listed           *guard.History // what the API lists; nil where nothing counts it
+}
+
+func (p proposal) policies() []*guard.Policy { return slices.Concat(p.operator, p.tenant) }
+
+func (p proposal) evaluate(ctx context.Context) guard.Verdict {
+	return guard.Evaluate(ctx, p.tenant, p.operator, p.in)
+}
+
+// proposal reads all that the guardrails of both namespaces want to know.
+func (g *guardrails) proposal(ctx context.Context, a *v1alpha1.Action, c *v1alpha1.Case, now time.Time) (proposal, error) {
+	var out proposal
+	var err error
+	if out.tenant, err = g.policies(ctx, a.Namespace); err != nil {
+		return out, err
 	}
-	var operator []*guard.Policy
-	if namespace != g.namespace {
-		if operator, err = g.policies(ctx, g.namespace); err != nil {
-			return guard.Verdict{}, err
+	if a.Namespace != g.namespace {
+		if out.operator, err = g.policies(ctx, g.namespace); err != nil {
+			return out, err
 		}
 	}
-	in, err := guard.InputOf(casefile.Vars(c), spec)
-	if err != nil {
-		return guard.Verdict{}, err
+	if out.in, err = guard.InputOf(casefile.Vars(c), a.Spec); err != nil {
+		return out, err
 	}
-	return guard.Evaluate(ctx, tenant, operator, in), nil
+	out.in.Facts = guard.Facts{Now: now, Self: string(a.UID)}
+	if guard.WantsHistory(out.policies(), a.Spec.Operation) {
+		if out.listed, err = g.history(ctx, a.Namespace); err != nil {
+			return out, err
+		}
+		out.in.Facts.History = g.standing(out, a)
+	}
+	g.lookUp(ctx, &out)
+	return out, nil
+}
+
+// history is what ran in a namespace. A process that did not announce it reads it live once: what another announced a
+// moment ago may not have come to this cache yet.
+func (g *guardrails) history(ctx context.Context, namespace string) (*guard.History, error) {
+	g.mu.Lock()
+	known := g.counted[namespace]
+	g.mu.Unlock()
+	reader := g.client
+	if !known {
+		reader = g.live
+	}
+	var list v1alpha1.ActionList
+	if err := reader.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("count the actions of namespace %s: %w", namespace, err)
+	}
+	history := guard.HistoryOf(list.Items)
+	if !known {
+		for _, usage := range history.Usage {
+			g.budgets.Note(namespace, usage)
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.counted == nil {
+			g.counted = map[string]bool{}
+		}
+		g.counted[namespace] = true
+	}
+	return history, nil
+}
+
+// standing is what the API lists, and what this process reserved for others.
+func (g *guardrails) standing(p proposal, a *v1alpha1.Action) *guard.History {
+	if p.listed == nil {
+		return nil
+	}
+	return &guard.History{Ended: p.listed.Ended, Usage: g.budgets.Usage(a.Namespace, string(a.UID), p.listed.Usage)}
+}
+
+// reserve takes a place in every budget for an action that may begin unattended.
+func (g *guardrails) reserve(p proposal, a *v1alpha1.Action, now time.Time) bool {
+	if p.listed == nil {
+		return true
+	}
+	usage := guard.Usage{Action: string(a.UID), Operation: a.Spec.Operation, BeganTime: now}
+	_, ok := g.budgets.Reserve(a.Namespace, usage, p.policies(), p.listed.Usage)
+	return ok
+}
+
+// release gives up what was reserved for an action that ended before anything of it was announced.
+func (g *guardrails) release(a *v1alpha1.Action) {
+	if len(a.Status.Attempts) == 0 {
+		g.budgets.Release(a.Namespace, string(a.UID))
+	}
+}
+
+// lookUp makes the lookups that the guardrails declare, each in its guardrail's own namespace. One that fails is unknown,
+// and the rules that need it answer on the safe side.
+func (g *guardrails) lookUp(ctx context.Context, p *proposal) {
+	ctx, cancel := context.WithTimeout(ctx, lookupsWithin)
+	defer cancel()
+	type answer struct {
+		policy *guard.Policy
+		lookup guard.Lookup
+		value  any
+	}
+	var answers []*answer
+	for _, policy := range p.policies() {
+		for _, lookup := range policy.Lookups(ctx, p.in) {
+			answers = append(answers, &answer{policy: policy, lookup: lookup})
+		}
+	}
+	var group errgroup.Group
+	group.SetLimit(lookupsOfGuardrails)
+	for _, a := range answers {
+		group.Go(func() error {
+			if a.lookup.Err == nil {
+				a.value, a.lookup.Err = g.connectors.lookUp(ctx, a.policy.Namespace, a.lookup.Operation, a.lookup.Input)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // no lookup fails the others
+	for _, a := range answers {
+		p.in.Facts.Answer(a.policy, a.lookup.Name, a.value, a.lookup.Err)
+	}
 }
 
 func (g *guardrails) policies(ctx context.Context, namespace string) ([]*guard.Policy, error) {
@@ -79,25 +206,11 @@ func (g *guardrails) policies(ctx context.Context, namespace string) ([]*guard.P
 	for i := range list.Items {
 		policy, err := guard.Compile(&list.Items[i])
 		if err != nil {
-			policy, err = guard.Compile(asking(&list.Items[i]))
-		}
-		if err != nil {
-			return nil, err
+			policy = guard.Broken(&list.Items[i], err)
 		}
 		out = append(out, policy)
 	}
 	return out, nil
-}
-
-// asking stands for a guardrail that does not compile: it covers the same, and asks.
-func asking(broken *v1alpha1.Guardrail) *v1alpha1.Guardrail {
-	out := &v1alpha1.Guardrail{}
-	out.Name = broken.Name
-	out.Spec.Covers = broken.Spec.Covers
-	out.Spec.Rules = []v1alpha1.GuardrailRule{{Name: "does-not-compile", Ask: &v1alpha1.Ask{
-		Because: "guardrail " + broken.Name + " does not compile, so its rules cannot answer: see kubectl describe guardrail " + broken.Name,
-	}}}
-	return out
 }
 
 func question(a *v1alpha1.Action, verdict guard.Verdict, now time.Time) *v1alpha1.Question {

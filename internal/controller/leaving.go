@@ -36,7 +36,11 @@ func (k *leavingNamespaces) Reconcile(ctx context.Context, ns *corev1.Namespace)
 		return ctrl.Result{}, nil
 	}
 	var cases v1alpha1.CaseList
-	if err := k.sealer.client.List(ctx, &cases, client.InNamespace(ns.Name)); err != nil || len(cases.Items) == 0 {
+	if err := k.sealer.client.List(ctx, &cases, client.InNamespace(ns.Name)); err != nil {
+		return ctrl.Result{}, err
+	}
+	caseless, err := k.sealer.caseless(ctx, ns.Name)
+	if err != nil || len(cases.Items)+len(caseless) == 0 {
 		return ctrl.Result{}, err
 	}
 	key := types.NamespacedName{Namespace: ns.Name, Name: v1alpha1.DefaultEvidenceLog}
@@ -48,6 +52,7 @@ func (k *leavingNamespaces) Reconcile(ctx context.Context, ns *corev1.Namespace)
 		for i := range cases.Items {
 			k.sealer.mark(&cases.Items[i])
 		}
+		k.sealer.putBack(key, []types.NamespacedName{{Namespace: ns.Name}})
 		gone := &v1alpha1.EvidenceLog{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
 		_, err = k.sealer.drain(ctx, gone, log)
 	}

@@ -34,29 +34,33 @@ type intent struct {
 	input map[string]any
 	// rollbackOf is the action to take back; nil for an operation.
 	rollbackOf *v1alpha1.Action
+	// pins are the connectors that the run pinned; nil where the connector is to be used as it is now.
+	pins []v1alpha1.PinnedConnector
 	// spec has everything else that is known: case, run, step, handle, requester, author, revision, deadline.
 	spec v1alpha1.ActionSpec
 }
 
 // planAction makes the Action of an intent: the target, the semantics and the rollback come from the connector, and the
 // digest binds it all. A terminal fault says that it can never be done.
-func planAction(ctx context.Context, c client.Reader, opener connector.Opener, want intent) (*v1alpha1.Action, error) {
+func (k *connectors) planAction(ctx context.Context, want intent) (*v1alpha1.Action, error) {
 	operation, input := want.operation, want.input
 	if want.rollbackOf != nil {
-		forward := want.rollbackOf.Spec
-		if forward.Rollback.Operation == "" {
-			return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "%s cannot be taken back: %s", forward.Operation, forward.Rollback.NotPossible)
-		}
-		operation = forward.Rollback.Operation
-		if err := json.Unmarshal(forward.Input.Raw, &input); err != nil {
-			return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "the input of action %s is not an object: %w", want.rollbackOf.Name, err)
-		}
+		operation = want.rollbackOf.Spec.Rollback.Operation
 		want.spec.RollbackOf = &v1alpha1.RecordRef{Name: want.rollbackOf.Name, UID: string(want.rollbackOf.UID)}
 	}
-	connectorName, operationName := splitOperation(operation)
-	object, opened, err := openNamed(ctx, c, opener, want.namespace, connectorName)
+	opened, err := k.openFor(ctx, want)
 	if err != nil {
 		return nil, err
+	}
+	pin, err := opened.pin()
+	if err != nil {
+		return nil, err
+	}
+	connectorName, operationName := splitOperation(operation)
+	if want.rollbackOf != nil {
+		if input, err = opened.rollbackInput(want.rollbackOf); err != nil {
+			return nil, err
+		}
 	}
 	declared, err := connector.FindMutation(opened.Operations(), operationName)
 	if err != nil {
@@ -71,7 +75,7 @@ func planAction(ctx context.Context, c client.Reader, opener connector.Opener, w
 		return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "the input of %s cannot be encoded: %w", operation, err)
 	}
 	spec := want.spec
-	spec.ConnectorRef = v1alpha1.RecordRef{Name: object.Name, UID: string(object.UID)}
+	spec.ConnectorRef, spec.ConnectorRevision = v1alpha1.RecordRef{Name: pin.Name, UID: pin.UID}, pin.Revision
 	spec.Operation, spec.Input, spec.Target = operation, apiextensionsv1.JSON{Raw: raw}, target
 	spec.Effect, spec.Semantics = declared.Effect, declared.EffectiveSemantics()
 	spec.Rollback = rollbackPlan(connectorName, declared)
@@ -84,6 +88,43 @@ func planAction(ctx context.Context, c client.Reader, opener connector.Opener, w
 		},
 		Spec: spec,
 	}, nil
+}
+
+// openFor opens the connector of an intent: a rollback uses what its action used, a step what its run pinned, and what is
+// done by hand the connector as it is now.
+func (k *connectors) openFor(ctx context.Context, want intent) (openConnector, error) {
+	if of := want.rollbackOf; of != nil {
+		if of.Spec.Rollback.Operation == "" {
+			return openConnector{}, fault.Terminalf(v1alpha1.InvalidSpecReason, "%s cannot be taken back: %s", of.Spec.Operation, of.Spec.Rollback.NotPossible)
+		}
+		return k.pinned(ctx, want.namespace, pinOf(of.Spec))
+	}
+	name, _ := splitOperation(want.operation)
+	for _, pin := range want.pins {
+		if pin.Name == name {
+			return k.pinned(ctx, want.namespace, pin)
+		}
+	}
+	return k.open(ctx, want.namespace, name)
+}
+
+// pinOf is the connector as an action pinned it.
+func pinOf(spec v1alpha1.ActionSpec) v1alpha1.PinnedConnector {
+	return v1alpha1.PinnedConnector{Name: spec.ConnectorRef.Name, UID: spec.ConnectorRef.UID, Revision: spec.ConnectorRevision}
+}
+
+// rollbackInput is what takes an action back: its own input, unless the connector says otherwise.
+func (o openConnector) rollbackInput(forward *v1alpha1.Action) (map[string]any, error) {
+	input, err := decodeObject(&forward.Spec.Input)
+	if err != nil {
+		return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "the input of action %s is not an object: %w", forward.Name, err)
+	}
+	planner, ok := o.Connector.(connector.RollbackPlanner)
+	if !ok {
+		return input, nil
+	}
+	_, operation := splitOperation(forward.Spec.Operation)
+	return planner.RollbackInput(operation, input)
 }
 
 func rollbackPlan(connectorName string, declared connector.Operation) v1alpha1.RollbackPlan {

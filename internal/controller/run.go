@@ -6,15 +6,12 @@ package controller
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -23,7 +20,6 @@ import (
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/action"
 	"github.com/casebook-dev/casebook/internal/casefile"
-	"github.com/casebook-dev/casebook/internal/connector"
 	"github.com/casebook-dev/casebook/internal/controller/loop"
 	"github.com/casebook-dev/casebook/internal/fault"
 	"github.com/casebook-dev/casebook/internal/kube"
@@ -34,9 +30,15 @@ import (
 // the pinned revision, never the live Playbook.
 type runKind struct {
 	client     client.Client
-	connectors connector.Opener
-	revisions  *revisions
+	connectors *connectors
+	revisions  *pinned[*playbook.Compiled]
 	clock      clock.PassiveClock
+}
+
+// runCommand is what a run wants done: an action made, or a message sent that its status announces.
+type runCommand struct {
+	want *playbook.Want
+	send *playbook.Send
 }
 
 type runWorld struct {
@@ -64,6 +66,13 @@ func (k *runKind) Observe(ctx context.Context, run *v1alpha1.PlaybookRun) (runWo
 	w.facts = playbook.Facts{
 		Run: string(run.UID), Vars: casefile.Vars(&c), Actor: *automation("playbookrun", run.Spec.Revision, run.Status.Step),
 		CaseClosed: c.Status.State == v1alpha1.CaseClosed && run.Status.Closure == nil,
+	}
+	ct, err := typeOf(ctx, k.client, &c)
+	if err != nil {
+		return w, err
+	}
+	w.facts.Entity = func(inputType string, given any) map[string]any {
+		return casefile.InputOf(ctx, &c, ct, inputType, given)
 	}
 	if w.facts.Vars["inputs"], err = decodeObject(run.Spec.Inputs); err != nil {
 		return w, fault.Terminalf(v1alpha1.InvalidSpecReason, "the inputs of run %s are not an object: %w", run.Name, err)
@@ -126,16 +135,20 @@ func earliest(decisions []v1alpha1.Decision) *v1alpha1.Decision {
 }
 
 // Decide steps the playbook as far as the facts allow.
-func (*runKind) Decide(ctx context.Context, run *v1alpha1.PlaybookRun, w runWorld, now time.Time) loop.Plan[playbook.Want] {
+func (*runKind) Decide(ctx context.Context, run *v1alpha1.PlaybookRun, w runWorld, now time.Time) loop.Plan[runCommand] {
 	switch {
 	case run.Status.State.Ended():
-		return loop.Plan[playbook.Want]{Headline: runEnded(run)}
+		return loop.Plan[runCommand]{Headline: runEnded(run)}
 	case w.compiled == nil:
-		return loop.Plan[playbook.Want]{}
+		return loop.Plan[runCommand]{}
 	}
 	result := w.compiled.Next(ctx, &run.Status, w.facts, now)
-	plan := loop.Plan[playbook.Want]{
-		Commands: result.Wants, Recheck: result.Recheck, Reason: string(run.Status.State), Actor: result.Actor,
+	plan := loop.Plan[runCommand]{Recheck: result.Recheck, Reason: string(run.Status.State), Actor: result.Actor}
+	for i := range result.Wants {
+		plan.Commands = append(plan.Commands, runCommand{want: &result.Wants[i]})
+	}
+	for i := range result.Sends {
+		plan.Commands = append(plan.Commands, runCommand{send: &result.Sends[i]})
 	}
 	if plan.Actor == nil {
 		plan.Actor = automation("playbookrun", run.Spec.Revision, run.Status.Step)
@@ -157,9 +170,17 @@ func runEnded(run *v1alpha1.PlaybookRun) metav1.Condition {
 	}
 }
 
-// Act makes the action that a step wants. What can never be made fails the step, so that the run goes on as its author
+// Act makes the action that a step wants, or sends its message.
+func (k *runKind) Act(ctx context.Context, run *v1alpha1.PlaybookRun, command runCommand) error {
+	if command.send != nil {
+		return k.notify(ctx, run, *command.send)
+	}
+	return k.make(ctx, run, *command.want)
+}
+
+// make makes the action that a step wants. What can never be made fails the step, so that the run goes on as its author
 // said.
-func (k *runKind) Act(ctx context.Context, run *v1alpha1.PlaybookRun, want playbook.Want) error {
+func (k *runKind) make(ctx context.Context, run *v1alpha1.PlaybookRun, want playbook.Want) error {
 	planned, err := k.plan(ctx, run, want)
 	if terminal, ok := errors.AsType[*fault.Terminal](err); ok {
 		playbook.FailStep(&run.Status, want.Step, terminal.Error(), k.clock.Now())
@@ -182,7 +203,7 @@ func (k *runKind) Act(ctx context.Context, run *v1alpha1.PlaybookRun, want playb
 func (k *runKind) plan(ctx context.Context, run *v1alpha1.PlaybookRun, want playbook.Want) (*v1alpha1.Action, error) {
 	wanted := intent{
 		name: kube.ChildName(run.Spec.CaseRef.Name+"-"+strings.ToLower(want.Step), string(run.UID), want.Step), namespace: run.Namespace,
-		operation: want.Operation, input: want.Input,
+		operation: want.Operation, input: want.Input, pins: run.Spec.Connectors,
 		spec: v1alpha1.ActionSpec{
 			CaseRef: run.Spec.CaseRef, RunRef: &v1alpha1.RecordRef{Name: run.Name, UID: string(run.UID)}, Step: want.Step,
 			Handle: want.Step, Revision: run.Spec.Revision, Author: run.Spec.Author,
@@ -201,34 +222,5 @@ func (k *runKind) plan(ctx context.Context, run *v1alpha1.PlaybookRun, want play
 		}
 		wanted.rollbackOf = &forward
 	}
-	return planAction(ctx, k.client, k.connectors, wanted)
-}
-
-// revisions reads and compiles pinned playbook revisions. They never change, so what was compiled is kept.
-type revisions struct {
-	client client.Reader
-	cache  boundedCache[types.NamespacedName, *playbook.Compiled]
-}
-
-func (r *revisions) get(ctx context.Context, namespace, name string) (*playbook.Compiled, error) {
-	key := types.NamespacedName{Namespace: namespace, Name: name}
-	if known, ok := r.cache.get(key); ok {
-		return known, nil
-	}
-	var revision appsv1.ControllerRevision
-	if err := r.client.Get(ctx, key, &revision); apierrors.IsNotFound(err) {
-		return nil, fault.Terminalf(v1alpha1.RevisionMissingReason, "the playbook revision %s does not exist any more: this run cannot go on", name)
-	} else if err != nil {
-		return nil, fmt.Errorf("read playbook revision %s: %w", name, err)
-	}
-	var spec v1alpha1.PlaybookSpec
-	if err := json.Unmarshal(revision.Data.Raw, &spec); err != nil {
-		return nil, fault.Terminalf(v1alpha1.RevisionMissingReason, "the playbook revision %s cannot be read: %w", name, err)
-	}
-	compiled, err := playbook.Compile(spec)
-	if err != nil {
-		return nil, fault.Terminalf(v1alpha1.InvalidExpressionReason, "the playbook revision %s does not compile: %w", name, err)
-	}
-	r.cache.put(key, compiled)
-	return compiled, nil
+	return k.connectors.planAction(ctx, wanted)
 }

@@ -209,6 +209,10 @@ func (s *Sealer) drain(ctx context.Context, of *v1alpha1.EvidenceLog, log Log) (
 // sealCase seals one case's entries. Once the case has ended and all is sealed it closes its evidence; once it may leave
 // it deletes its records. Not done: it is to be looked at again.
 func (s *Sealer) sealCase(ctx context.Context, of *v1alpha1.EvidenceLog, log Log, name types.NamespacedName) (wait time.Duration, done bool, err error) {
+	if name.Name == "" {
+		err := s.sealNamespace(ctx, log, name.Namespace)
+		return 0, err == nil, err
+	}
 	var c v1alpha1.Case
 	if err := s.client.Get(ctx, name, &c); err != nil {
 		return 0, apierrors.IsNotFound(err), client.IgnoreNotFound(err)

@@ -24,7 +24,6 @@ import (
 	"github.com/casebook-dev/casebook/internal/connector"
 	"github.com/casebook-dev/casebook/internal/controller/loop"
 	"github.com/casebook-dev/casebook/internal/kube"
-	"github.com/casebook-dev/casebook/internal/playbook"
 )
 
 // Options are what the controllers are given. Every field is required but Clock.
@@ -64,14 +63,17 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) (*Sealer, error) {
 }
 
 func setupConfig(mgr ctrl.Manager, direct client.Client, o Options, _ *Sealer) error {
-	k := &checks{client: mgr.GetClient(), live: direct, connectors: o.Connectors}
+	k := &checks{client: mgr.GetClient(), live: direct, connectors: connectorsOf(mgr, direct, o)}
 	c := mgr.GetClient()
 	for _, err := range []error{
 		complete(mgr, "mapping", configLoop(mgr, o, "mapping", k.mapping, 0), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Mapping{})),
 		complete(mgr, "guardrail", configLoop(mgr, o, "guardrail", k.guardrail, 0), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Guardrail{})),
 		complete(mgr, "source", configLoop(mgr, o, "source", k.source, 5*time.Minute), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Source{}).
 			Watches(&v1alpha1.Mapping{}, allIn(c, &v1alpha1.SourceList{}))),
-		complete(mgr, "connector", configLoop(mgr, o, "connector", k.connector, 5*time.Minute), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Connector{})),
+		complete(mgr, "connector", &loop.Loop[*v1alpha1.Connector, connectorWorld, *appsv1.ControllerRevision]{
+			Kind: &connectorKind{direct: direct, opener: o.Connectors}, Headline: v1alpha1.ReadyCondition, Client: c,
+			Events: mgr.GetEventRecorder("connector"), Actor: "connector", Clock: o.Clock, StalledRecheck: stalledRecheck,
+		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Connector{})),
 		complete(mgr, "casetype", configLoop(mgr, o, "casetype", k.caseType, 0), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.CaseType{}).
 			Watches(&v1alpha1.Playbook{}, allIn(c, &v1alpha1.CaseTypeList{})).Watches(&v1alpha1.Connector{}, allIn(c, &v1alpha1.CaseTypeList{}))),
 		complete(mgr, "playbook", &loop.Loop[*v1alpha1.Playbook, playbookWorld, *appsv1.ControllerRevision]{
@@ -93,36 +95,42 @@ func configLoop[T loop.Object](mgr ctrl.Manager, o Options, name string, check f
 	}
 }
 
+// connectorsOf opens connectors for one controller or several: what it keeps of revisions may be shared.
+func connectorsOf(mgr ctrl.Manager, direct client.Client, o Options) *connectors {
+	return &connectors{client: mgr.GetClient(), opener: o.Connectors, operations: pinnedOperations(direct)}
+}
+
 // stalledRecheck is when configuration that cannot be used is looked at again: a Role or a Secret may have come.
 const stalledRecheck = 30 * time.Second
 
 func setupRecords(mgr ctrl.Manager, direct client.Client, o Options, sealer *Sealer) error {
 	c := mgr.GetClient()
+	use, playbooks := connectorsOf(mgr, direct, o), pinnedPlaybooks(direct)
 	for _, err := range []error{
 		complete(mgr, "case", &loop.Loop[*v1alpha1.Case, casefile.World, casefile.Start]{
-			Kind: &caseKind{client: c, live: direct, connectors: o.Connectors, clock: o.Clock}, Headline: v1alpha1.EnrichedCondition, Record: true,
+			Kind: &caseKind{client: c, live: direct, connectors: use, playbooks: playbooks, clock: o.Clock}, Headline: v1alpha1.EnrichedCondition, Record: true,
 			Client: c, Events: mgr.GetEventRecorder("case"), Actor: "case", Clock: o.Clock, Heads: sealer,
 			Quiet: map[string]bool{v1alpha1.LookupsAnsweredReason: true},
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Case{}).
 			Watches(&v1alpha1.Signal{}, toCase()).Watches(&v1alpha1.PlaybookRun{}, toCase()).
 			Watches(&v1alpha1.Action{}, toCase()).Watches(&v1alpha1.Decision{}, toCase()).
 			Watches(&v1alpha1.CaseType{}, toCasesOfType(c)).WithOptions(controller.Options{MaxConcurrentReconciles: 2})),
-		complete(mgr, "playbookrun", &loop.Loop[*v1alpha1.PlaybookRun, runWorld, playbook.Want]{
-			Kind: &runKind{client: c, connectors: o.Connectors, revisions: &revisions{client: direct}, clock: o.Clock}, Headline: v1alpha1.CompleteCondition,
+		complete(mgr, "playbookrun", &loop.Loop[*v1alpha1.PlaybookRun, runWorld, runCommand]{
+			Kind: &runKind{client: c, connectors: use, revisions: playbooks, clock: o.Clock}, Headline: v1alpha1.CompleteCondition,
 			Record: true, Client: c, Events: mgr.GetEventRecorder("playbookrun"), Actor: "playbookrun", Clock: o.Clock, Heads: sealer,
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.PlaybookRun{}).Watches(&v1alpha1.Action{}, toRun()).
 			Watches(&v1alpha1.Decision{}, toRunsOfCase(c)).Watches(&v1alpha1.Case{}, toRunsOfCase(c)).
 			WithOptions(controller.Options{MaxConcurrentReconciles: 2})),
 		complete(mgr, "action", &loop.Loop[*v1alpha1.Action, actionWorld, action.Command]{
 			Kind: &actionKind{
-				client: c, live: direct, connectors: o.Connectors, guardrails: &guardrails{client: c, namespace: o.Namespace},
+				client: c, live: direct, connectors: use, guardrails: &guardrails{client: c, live: direct, connectors: use, namespace: o.Namespace},
 				holder: o.Holder, sent: &sentAttempts{}, clock: o.Clock,
 			}, Headline: v1alpha1.ExecutedCondition, Record: true, Client: c, Events: mgr.GetEventRecorder("action"), Actor: "action",
 			Clock: o.Clock, Heads: sealer,
-		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Action{}).Watches(&v1alpha1.Decision{}, toActionsOfCase(c)).
+		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Action{}).Watches(&v1alpha1.Decision{}, toActionsDecided(c, o.Namespace)).
 			Watches(&v1alpha1.Guardrail{}, toOpenActions(c, o.Namespace)).WithOptions(controller.Options{MaxConcurrentReconciles: 4})),
 		complete(mgr, "decision", &loop.Loop[*v1alpha1.Decision, decisionWorld, *v1alpha1.Action]{
-			Kind: &decisionKind{client: c, direct: direct, connectors: o.Connectors, clock: o.Clock}, Record: true, Client: c,
+			Kind: &decisionKind{client: c, direct: direct, connectors: use, clock: o.Clock}, Record: true, Client: c,
 			Events: mgr.GetEventRecorder("decision"), Actor: "decision", Clock: o.Clock, Heads: sealer,
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Decision{})),
 	} {

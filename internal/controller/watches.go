@@ -37,9 +37,12 @@ func caseOf(o client.Object) string {
 	}
 }
 
-// toCase wakes the case of a record.
+// toCase wakes the case of a record, if it has one.
 func toCase() handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+		if caseOf(o) == "" {
+			return nil
+		}
 		return []reconcile.Request{request(o.GetNamespace(), caseOf(o))}
 	})
 }
@@ -57,13 +60,23 @@ func toRun() handler.EventHandler {
 // toRunsOfCase wakes the runs of a record's case.
 func toRunsOfCase(c client.Reader) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+		if caseOf(o) == "" {
+			return nil
+		}
 		return listed(ctx, c, &v1alpha1.PlaybookRunList{}, client.InNamespace(o.GetNamespace()), client.MatchingFields{kube.ByCase: caseOf(o)})
 	})
 }
 
-// toActionsOfCase wakes the actions of a record's case.
-func toActionsOfCase(c client.Reader) handler.EventHandler {
+// toActionsDecided wakes the actions of a decision's case; for one about a whole namespace those of the namespace, and all
+// if it is the operator's.
+func toActionsDecided(c client.Reader, operator string) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+		switch {
+		case caseOf(o) == "" && o.GetNamespace() == operator:
+			return listed(ctx, c, &v1alpha1.ActionList{})
+		case caseOf(o) == "":
+			return listed(ctx, c, &v1alpha1.ActionList{}, client.InNamespace(o.GetNamespace()))
+		}
 		return listed(ctx, c, &v1alpha1.ActionList{}, client.InNamespace(o.GetNamespace()), client.MatchingFields{kube.ByCase: caseOf(o)})
 	})
 }
