@@ -56,10 +56,9 @@ func Severity(ctx context.Context, t *Type, base v1alpha1.Severity, vars map[str
 // text is the factor's explanation. One that cannot be rendered is given as it is
 // written: the factor applies all the same.
 func (f factor) text(ctx context.Context, vars map[string]any) string {
-	if value, err := f.because.Render(ctx, vars); err == nil {
-		if text := fmt.Sprint(value); text != "" {
-			return text
-		}
+	asWritten := func(text string) (string, error) { return text, nil }
+	if text, err := f.because.RenderText(ctx, vars, asWritten); err == nil && text != "" {
+		return text
 	}
 	return f.Because
 }

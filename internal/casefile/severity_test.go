@@ -79,6 +79,8 @@ func TestSeverity(t *testing.T) {
 			want:    "High", trace: []string{"1 +1 Medium a", "2 +1 High b"}},
 		"it does not see the severity that the case had": {base: "Low", factors: []v1alpha1.SeverityFactor{factor("severity >= High", 1, "x")},
 			status: v1alpha1.CaseStatus{Severity: "Critical"}, want: "Low"},
+		"a whole number is written without a fraction": {base: "Low", factors: []v1alpha1.SeverityFactor{factor("true", 1, "${14933.0} km/h"), factor("true", 1, "${149330000.0}"), factor("true", 1, "${0.5}")},
+			want: "Critical", trace: []string{"1 +1 Medium 14933 km/h", "2 +1 High 149330000", "3 +1 Critical 0.5"}},
 		"an explanation that cannot be rendered is shown as written": {base: "Low",
 			factors: []v1alpha1.SeverityFactor{factor("true", 1, "of ${case.owner}")}, want: "Medium", trace: []string{"1 +1 Medium of ${case.owner}"}},
 	}

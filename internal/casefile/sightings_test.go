@@ -84,3 +84,38 @@ func TestSightingsInExpressions(t *testing.T) {
 		t.Errorf("got %+v, with %s", got, got[0].Inputs.Raw)
 	}
 }
+
+func TestImpossibleTravel(t *testing.T) {
+	w := world(t, func(w *casefile.World) {
+		w.Signals = []v1alpha1.Signal{seen("a", 1, "198.51.100.4"), seen("b", 42, "203.0.113.7")}
+		w.Type = compile(t, caseType("travel", func(s *v1alpha1.CaseTypeSpec) {
+			s.Enrich = []v1alpha1.Enrichment{{Name: "places", ForEach: "case.sightings", Lookup: "geo/locate", Input: raw(`{"ip":"${item.ip}","time":"${item.time}"}`)}}
+			s.Severity = []v1alpha1.SeverityFactor{factor("speed(enrichment.places) > 900.0", 1, "faster than any flight: ${speed(enrichment.places)} km/h")}
+		}))
+	})
+	sketch := w.Case.DeepCopy()
+	sketch.Status = casefile.Fold(t.Context(), w, opened).Status
+	if because := sketch.Status.SeverityTrace[1].Because; !strings.Contains(because, "lookup places was not made yet for 198.51.100.4 at ") {
+		t.Errorf("before the lookups: %s", because)
+	}
+	places := w.Type.Enrichments()[0]
+	items, err := places.Items(t.Context(), casefile.Vars(sketch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range casefile.ItemNames(items) {
+		input, err := places.Input(t.Context(), casefile.Vars(sketch), items[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		where := [2]string{`"latitude":52.52,"longitude":13.4`, `"latitude":-23.55,"longitude":-46.63`}[i]
+		w.Enrichments = append(w.Enrichments, v1alpha1.EnrichmentRecord{
+			Name: "places", Lookup: "geo/locate", Item: name, Input: raw(fmt.Sprintf(`{"ip":%q}`, input["ip"])),
+			Result: raw(fmt.Sprintf(`{"found":true,"ip":%q,"time":%q,%s,"radiusKm":0}`, input["ip"], input["time"], where)),
+		})
+	}
+	got := casefile.Fold(t.Context(), w, opened).Status
+	if row := got.SeverityTrace[1]; row.Because != "faster than any flight: 15003 km/h" || got.Severity != "Critical" {
+		t.Errorf("got %s, %+v", got.Severity, row)
+	}
+}
