@@ -46,11 +46,14 @@ type Fixture struct {
 	Effects func() int
 	// Forbid takes from the connector's identity all it may do at the target.
 	Forbid func()
-	// Replace puts another thing in the target's place under the same name, and
-	// returns a function that says how the operation touched it; nil if it did not.
+	// Replace puts another thing in the target's place under the same name, or
+	// takes the target away, and returns a function that says how the operation
+	// touched it; nil if it did not. It is nil for a target that cannot be
+	// replaced unseen, such as one that the operation makes.
 	Replace func() (touched func() error)
 	// Rival changes, as someone else, what the operation writes, so that it
-	// neither holds nor is left; touched says whether the rival's value was overwritten.
+	// neither holds nor is left; touched says whether the rival's value was
+	// overwritten. It is nil where nothing could tell the rival's value from ours.
 	Rival func() (touched func() error)
 }
 
@@ -70,7 +73,8 @@ var scenarios = []scenario{
 	{"a crash between its writes leaves what can be settled", crash},
 	{"a write that arrives twice has one effect", twice},
 	{"a deadline that passes after the send is doubt", held},
-	{"no connection is not sent, or doubt if it began", eachWrite(FailDial, unreachable)},
+	{"a write that arrives after it was given up has one effect", delayed},
+	{"no connection is not sent, or doubt if it began", eachWrite(nil, unreachable)},
 	{"no time left is not sent", late},
 	{"a refusal is a refusal, or doubt if it began", eachWrite(AnswerRefused, refusing)},
 	{"a missing permission is a refusal that names it", forbidden},
@@ -111,15 +115,40 @@ func (f *Fixture) operation() (connector.Operation, error) {
 	return connector.FindMutation(f.Connector.Operations(), f.Request.Operation)
 }
 
+// leave does the operation, and returns what is then read back of the target, as the action's record has it.
+func (f *Fixture) leave(ctx context.Context) (left any, err error) {
+	f.Wire.Heal()
+	operation, err := f.operation()
+	if err == nil {
+		err = f.do(ctx, f.Request, v1alpha1.OutcomeAcknowledged)
+	}
+	if err != nil || operation.AcknowledgedOnly {
+		return nil, err
+	}
+	observation, err := f.Connector.Verify(ctx, f.Request)
+	return observation.State, err
+}
+
 // back is the request that rolls the fixture's request back; ok is false for an
 // operation without a rollback.
-func (f *Fixture) back() (request connector.Request, ok bool, err error) {
+func (f *Fixture) back(left any) (request connector.Request, ok bool, err error) {
 	operation, err := f.operation()
 	if err != nil || operation.Rollback == "" {
 		return connector.Request{}, false, err
 	}
-	request = f.Request // a rollback has the forward action's input, target and mark
-	request.Operation = operation.Rollback
+	request = f.Request // a rollback has the forward action's target and mark, and its input unless the connector plans another
+	request.Operation, request.Forward, request.Left = operation.Rollback, operation.Name, left
+	if planner, plans := f.Connector.(connector.RollbackPlanner); plans {
+		if request.Input, err = planner.RollbackInput(operation.Name, f.Request.Input); err != nil {
+			return connector.Request{}, false, fmt.Errorf("in RollbackInput: %w", err)
+		}
+	} else if operation.RollbackTakesOther {
+		return connector.Request{}, false, fmt.Errorf("the rollback of %s takes another input, but the connector does not say which", operation.Name)
+	}
+	request.Target, err = f.Connector.Target(request.Operation, request.Input)
+	if err != nil {
+		return connector.Request{}, false, fmt.Errorf("in Target of the rollback: %w", err)
+	}
 	return request, true, nil
 }
 
@@ -143,8 +172,19 @@ func describe(r connector.Result) string {
 	return fmt.Sprintf("%s (%s: %s)", r.Outcome, r.Reason, r.Message)
 }
 
-// agrees checks that Verify says of the target what it is.
+// agrees checks that Verify says of the target what it is. Where there is nothing
+// to read back, the target alone is looked at.
 func (f *Fixture) agrees(ctx context.Context, want bool) error {
+	operation, err := f.operation()
+	if err != nil {
+		return err
+	}
+	if operation.AcknowledgedOnly {
+		if holds := f.Holds(); holds != want {
+			return fmt.Errorf("it holds: %t, want %t", holds, want)
+		}
+		return nil
+	}
 	observation, err := f.Connector.Verify(ctx, f.Request)
 	if err != nil {
 		return fmt.Errorf("in Verify: %w", err)

@@ -68,6 +68,7 @@ func TestCheckFindsEveryLie(t *testing.T) {
 		"a lost answer taken for failure":      {subject(v1alpha1.Idempotent, "takes doubt for failure"), "an answer lost after the effect is doubt"},
 		"a server error taken for failure":     {subject(v1alpha1.Idempotent, "takes doubt for failure"), "a server error after the effect is doubt and repeats nothing"},
 		"a lost answer taken for unsent":       {subject(v1alpha1.Idempotent, "takes a lost answer for unsent"), "a deadline that passes after the send is doubt"},
+		"a delayed write taken for unsent":     {subject(v1alpha1.Idempotent, "takes a lost answer for unsent"), "a write that arrives after it was given up has one effect"},
 		"a retry inside Do":                    {subject(v1alpha1.Keyed, "tries again"), "an answer lost after the effect is doubt"},
 		"half a document taken for an answer":  {subject(v1alpha1.Idempotent, "believes any 200"), "an unreadable answer after the effect is doubt"},
 		"keyed without sending the key":        {subject(v1alpha1.Keyed, "forgets the key"), "a write that arrives twice has one effect"},

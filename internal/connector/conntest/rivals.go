@@ -17,6 +17,9 @@ import (
 // of its own to clear away, it may.
 func replaced(ctx context.Context, tb testing.TB, s Subject) error {
 	f := s.New(tb)
+	if f.Replace == nil {
+		return nil
+	}
 	touched := f.Replace()
 	before, err := f.Connector.Before(ctx, f.Request)
 	if err != nil {
@@ -37,13 +40,16 @@ func replaced(ctx context.Context, tb testing.TB, s Subject) error {
 
 func replacedAfter(ctx context.Context, tb testing.TB, s Subject) error {
 	f := s.New(tb)
-	f.Wire.Heal()
-	if err := f.do(ctx, f.Request, v1alpha1.OutcomeAcknowledged); err != nil {
+	if f.Replace == nil {
+		return nil
+	}
+	left, err := f.leave(ctx)
+	if err != nil {
 		return err
 	}
 	touched := f.Replace()
 	errs := []error{f.agrees(ctx, f.Holds())}
-	back, ok, err := f.back()
+	back, ok, err := f.back(left)
 	if err != nil || !ok {
 		return errors.Join(append(errs, err)...)
 	}
@@ -54,6 +60,9 @@ func replacedAfter(ctx context.Context, tb testing.TB, s Subject) error {
 // rival runs the operation on a target that someone else has changed first.
 func rival(ctx context.Context, tb testing.TB, s Subject) error {
 	f := s.New(tb)
+	if f.Rival == nil {
+		return nil
+	}
 	touched := f.Rival()
 	before, err := f.Connector.Before(ctx, f.Request)
 	if err != nil || before.Desired || before.AsLeft || before.Message == "" {
@@ -69,13 +78,16 @@ func rival(ctx context.Context, tb testing.TB, s Subject) error {
 // rivalAfter lets someone else change what was done; the rollback must leave it.
 func rivalAfter(ctx context.Context, tb testing.TB, s Subject) error {
 	f := s.New(tb)
-	f.Wire.Heal()
-	if err := f.do(ctx, f.Request, v1alpha1.OutcomeAcknowledged); err != nil {
+	if f.Rival == nil {
+		return nil
+	}
+	left, err := f.leave(ctx)
+	if err != nil {
 		return err
 	}
 	touched := f.Rival()
 	errs := []error{f.agrees(ctx, false)}
-	back, ok, err := f.back()
+	back, ok, err := f.back(left)
 	if err != nil || !ok {
 		return errors.Join(append(errs, err)...)
 	}
@@ -89,12 +101,16 @@ func rivalAfter(ctx context.Context, tb testing.TB, s Subject) error {
 // rollback takes the operation back, twice.
 func rollback(ctx context.Context, tb testing.TB, s Subject) error {
 	f := s.New(tb)
-	back, ok, err := f.back()
-	if err != nil || !ok {
+	operation, err := f.operation()
+	if err != nil || operation.Rollback == "" {
 		return err
 	}
-	f.Wire.Heal()
-	if err := f.do(ctx, f.Request, v1alpha1.OutcomeAcknowledged); err != nil {
+	left, err := f.leave(ctx)
+	if err != nil {
+		return err
+	}
+	back, ok, err := f.back(left)
+	if err != nil || !ok {
 		return err
 	}
 	before, err := f.Connector.Before(ctx, back)

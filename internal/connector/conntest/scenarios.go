@@ -83,13 +83,16 @@ func works(ctx context.Context, tb testing.TB, s Subject) error {
 		return err
 	}
 	again, err := f.Connector.Before(ctx, f.Request)
-	if err != nil || !again.Desired {
+	if err != nil || !again.Desired && !blind(again) {
 		return fmt.Errorf("got Before, when it is done = %+v, %w, want Desired", again, err)
 	}
 	return f.settle(ctx) // as after a crash that lost the answer
 }
 
-// eachWrite runs a fault on each write in turn, on fresh fixtures.
+// blind tells that a Before has read nothing, so that it can say nothing.
+func blind(before connector.Observation) bool { return before == connector.Observation{} }
+
+// eachWrite runs a fault on each write in turn, on fresh fixtures; nil is that no connection can be made.
 func eachWrite(fault Fault, check func(context.Context, *Fixture, int) error) func(context.Context, testing.TB, Subject) error {
 	return func(ctx context.Context, tb testing.TB, s Subject) error {
 		writes, err := countWrites(ctx, s.New(tb))
@@ -99,7 +102,11 @@ func eachWrite(fault Fault, check func(context.Context, *Fixture, int) error) fu
 		var errs []error
 		for nth := 1; nth <= writes; nth++ {
 			f := s.New(tb)
-			f.Wire.On(nth, fault)
+			if fault == nil {
+				f.Wire.Cut(nth)
+			} else {
+				f.Wire.On(nth, fault)
+			}
 			if err := check(ctx, f, nth); err != nil {
 				errs = append(errs, fmt.Errorf("at write %d of %d: %w", nth, writes, err))
 			}
@@ -175,13 +182,31 @@ func held(ctx context.Context, tb testing.TB, s Subject) error {
 	return f.settle(ctx)
 }
 
+// delayed keeps each write in turn on its way until it was given up. It arrives
+// while the doubt settles, before anyone looks or repeats.
+func delayed(ctx context.Context, tb testing.TB, s Subject) error {
+	writes, err := countWrites(ctx, s.New(tb))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for nth := 1; nth <= writes; nth++ {
+		f := s.New(tb)
+		f.Wire.On(nth, f.Wire.Delay)
+		errs = append(errs, f.do(ctx, f.Request, v1alpha1.OutcomeInDoubt), f.Wire.Arrive(), f.settle(ctx))
+	}
+	return errors.Join(errs...)
+}
+
 // unreachable expects NotSent only where no write went before.
 func unreachable(ctx context.Context, f *Fixture, nth int) error {
 	want := v1alpha1.OutcomeInDoubt
 	if nth == 1 {
 		want = v1alpha1.OutcomeNotSent
 	}
-	return errors.Join(f.do(ctx, f.Request, want), f.agrees(ctx, false), f.settle(ctx))
+	err := f.do(ctx, f.Request, want)
+	f.Wire.Heal() // for the reads that follow may have been cut off too
+	return errors.Join(err, f.agrees(ctx, false), f.settle(ctx))
 }
 
 func late(ctx context.Context, tb testing.TB, s Subject) error {

@@ -6,6 +6,7 @@ package conntest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,14 +16,17 @@ import (
 )
 
 // Wire is the way between a connector and its target, on which writes can be
-// lost, doubled, answered by others or held. Reads pass, except after a Crash.
-// A write is any request whose method is not GET, HEAD or OPTIONS.
+// lost, doubled, delayed, answered by others or held. Reads pass, except after a
+// Crash, and a Cut of a wire over a socket. It is put around a transport with
+// Wrap, or between two sockets with Serve. A write is any request whose method is not GET, HEAD or OPTIONS.
 type Wire struct {
 	mu     sync.Mutex
 	writes int // since the last plan
 	nth    int // the write that the plan is for; 0 means each
 	plan   Fault
 	dead   bool // after a crash
+	late   func() error
+	door   *door // of Serve
 }
 
 // Fault is what happens to one write. Next reaches the target.
@@ -42,7 +46,20 @@ func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 func (w *Wire) On(nth int, fault Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.nth, w.plan, w.writes, w.dead = nth, fault, 0, false
+	w.nth, w.plan, w.writes, w.dead, w.late = nth, fault, 0, false, nil
+	if w.door != nil {
+		w.door.open()
+	}
+}
+
+// Cut plans that no connection can be made for the nth write from now, counted
+// from 1. Between sockets, where a connection is there before its request, the
+// first write takes the reads before it along, and a later one is lost instead.
+func (w *Wire) Cut(nth int) {
+	w.On(nth, FailDial)
+	if w.door != nil && nth == 1 {
+		w.door.shut()
+	}
 }
 
 // Heal ends every fault and counts from zero again.
@@ -131,6 +148,31 @@ func (w *Wire) Crash(*http.Request, http.RoundTripper) (*http.Response, error) {
 	defer w.mu.Unlock()
 	w.dead = true
 	return nil, syscall.ECONNRESET
+}
+
+// Delay keeps the write from the target until Arrive.
+func (w *Wire) Delay(request *http.Request, next http.RoundTripper) (*http.Response, error) {
+	held, _, err := copies(request)
+	if err != nil {
+		return nil, err
+	}
+	held = held.WithContext(context.WithoutCancel(request.Context()))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.late = func() error { return deliver(held, next) }
+	return nil, syscall.ECONNRESET
+}
+
+// Arrive lets the delayed write reach the target.
+func (w *Wire) Arrive() error {
+	w.mu.Lock()
+	late := w.late
+	w.late = nil
+	w.mu.Unlock()
+	if late == nil {
+		return errors.New("no write was delayed")
+	}
+	return late()
 }
 
 // Hold lets the write reach the target and then keeps the answer until the

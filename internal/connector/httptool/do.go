@@ -39,8 +39,9 @@ func (c *connection) do(ctx context.Context, request connector.Request) connecto
 		if err != nil {
 			return notBegun(ctx, err)
 		}
-		if absent(before) {
-			return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetReplacedReason, "could not run %s: there is no %s", request.Operation, s.name())
+		var seen connector.Observation
+		if s.judgeBefore(ctx, before, &seen); seen.Gone {
+			return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetReplacedReason, "could not run %s: %s", request.Operation, seen.Message)
 		}
 		variables["before"] = before
 	}

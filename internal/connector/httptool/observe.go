@@ -101,15 +101,16 @@ func (s *sitting) stands(ctx context.Context) (connector.Observation, error) {
 	return seen, s.judgeLeft(ctx, &seen)
 }
 
-// judgeBefore says whether there is anything to do, and anything to do it to. An already that cannot be decided does
-// not hold: what was allowed is done.
+// judgeBefore says whether there is anything to do, and anything to do it to. A record that is not there has nothing,
+// unless already has an answer for it: of what an operation makes, or takes away, absence is a state like any other. An
+// already that cannot be decided does not hold: what was allowed is done.
 func (s *sitting) judgeBefore(ctx context.Context, before any, seen *connector.Observation) {
 	seen.State = before
 	already := judge(ctx, s.already, s.variables(map[string]any{"before": before}), false)
 	switch {
 	case already.truth == expr.True:
 		seen.Desired, seen.Message = true, s.name()+" is so already"
-	case absent(before):
+	case absent(before) && (s.already == nil || already.truth == expr.Unknown):
 		seen.Gone, seen.Message = true, "there is no "+s.name()
 	case already.truth == expr.Unknown:
 		seen.Message = fmt.Sprintf("whether %s is so already is undecided: %v", s.name(), already.why)
@@ -191,7 +192,7 @@ func (s *sitting) holds(ctx context.Context) (connector.Observation, error) {
 	switch {
 	case expected.truth == expr.True:
 		seen.Desired, seen.Message = true, s.name()+" was read back as wanted"
-	case absent(result):
+	case absent(result) && expected.truth == expr.Unknown:
 		seen.Gone, seen.Message = true, "there is no "+s.name()
 	case expected.truth == expr.Unknown:
 		return connector.Observation{}, fmt.Errorf("could not tell whether %s is as wanted: %w", s.name(), expected.why)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -312,6 +313,39 @@ func TestRecordsAreBounded(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, recordable(tc.state)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestAbsenceIsAStateWhereAlreadySaysSo(t *testing.T) {
+	source := `
+- {name: find, effect: Read, input: [], request: {method: GET, path: /find}}
+- name: act
+  effect: Irreversible
+  target: {type: Entry, name: x}
+  before: {operation: find}
+  request: {method: POST, path: /act}
+  already: `
+	tests := map[string]struct {
+		already string
+		found   string
+		want    observed
+	}{
+		"made, and not there":        {"before.found", `{"found":false}`, observed{Says: "Entry x is not so yet"}},
+		"made, and there":            {"before.found", `{"found":true}`, observed{Desired: true, Says: "Entry x is so already"}},
+		"taken away, and not there":  {"!before.found", `{"found":false}`, observed{Desired: true, Says: "Entry x is so already"}},
+		"changed, and not there":     {"before.a == 1", `{"found":false}`, observed{Gone: true, Says: "there is no Entry x"}},
+		"a record that says nothing": {"before.a == 1", `{"a":2}`, observed{Says: "Entry x is not so yet"}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			tried, err := Try(t.Context(), operations(t, source+strconv.Quote(tc.already)), ask("act", nil), inTurn(reply{status: 200, body: tc.found}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&tc.want, judged(tried.Before)); diff != "" {
 				t.Error(diff)
 			}
 		})
