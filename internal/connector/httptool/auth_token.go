@@ -112,7 +112,7 @@ func (e *endpoint) authorize(ctx context.Context, out *credentials, spec v1alpha
 		use(token)
 		return nil
 	}
-	token, life, failure := e.askForToken(ctx, out, spec, string(secret))
+	token, life, failure := e.askForToken(ctx, out, spec, string(secret)) // bounded by ctx, so the turn comes for everybody
 	if failure != nil {
 		return failure
 	}
@@ -143,7 +143,11 @@ func (e *endpoint) askForToken(ctx context.Context, creds *credentials, spec v1a
 	if failure != nil {
 		return "", 0, failure
 	}
-	return e.tokenOf(in, answer, creds.scrub)
+	token, life, failure := e.tokenOf(in, answer, creds.scrub)
+	if failure != nil {
+		failure.own = true // it answered
+	}
+	return token, life, failure
 }
 
 func (e *endpoint) sendTokenRequest(ctx context.Context, creds *credentials, spec v1alpha1.OAuth2Credential, secret string, post bool) (*incoming, tokenAnswer, *exchangeError) {

@@ -71,7 +71,14 @@ type exchangeError struct {
 	own bool // it says nothing about the endpoint
 }
 
-func (e *exchangeError) Error() string { return e.Message }
+func (e *exchangeError) Error() string { return e.message() }
+
+func (e *exchangeError) message() string {
+	if e == nil {
+		return ""
+	}
+	return e.Message
+}
 
 // maxExchange bounds an exchange whose context has no deadline, or a later one.
 const maxExchange = time.Minute
@@ -100,8 +107,8 @@ func (e *endpoint) exchange(ctx context.Context, out outgoing) (*incoming, *exch
 	return in, failure
 }
 
-// attempt waits for its turn, reads the credentials and sends the request, once.
-// It returns the OAuth token that was sent, if one was.
+// attempt waits for its turn and sends the request. It returns the OAuth token
+// that was sent, if one was.
 func (e *endpoint) attempt(ctx context.Context, request *http.Request, body []byte) (*incoming, string, *exchangeError) {
 	leave, failure := e.limits.enter(ctx)
 	if failure != nil {
@@ -112,13 +119,16 @@ func (e *endpoint) attempt(ctx context.Context, request *http.Request, body []by
 	if failure != nil {
 		return nil, "", failure
 	}
-	sign := noSign
-	defer func() { done(sign) }()
+	in, token, sign, failure := e.once(ctx, request, body)
+	done(sign, failure.message())
+	return in, token, failure
+}
 
+// once reads the credentials and sends the request, once.
+func (e *endpoint) once(ctx context.Context, request *http.Request, body []byte) (*incoming, string, signOfLife, *exchangeError) {
 	creds, failure := e.credentials(ctx)
 	if failure != nil {
-		sign = signOf(ctx, failure)
-		return nil, "", failure.clean(creds.scrub)
+		return nil, "", signOf(ctx, failure), failure.clean(creds.scrub)
 	}
 	request = request.Clone(ctx)
 	creds.apply(request.Header)
@@ -127,21 +137,19 @@ func (e *endpoint) attempt(ctx context.Context, request *http.Request, body []by
 	}
 	in, lost := e.dialer(e.base, creds.name != "").send(request, creds.tls, e.spec.MaxBytes)
 	if lost != nil {
-		failure := e.classify(lost, e.base.Host, "spec.http.baseURL")
-		sign = signOf(ctx, failure)
+		failure = e.classify(lost, e.base.Host, "spec.http.baseURL").clean(creds.scrub)
 		if lost.stage == answering && !errors.Is(lost.cause, context.DeadlineExceeded) {
-			sign = alive
+			return nil, "", alive, failure
 		}
-		return nil, "", failure.clean(creds.scrub)
+		return nil, "", signOf(ctx, failure), failure
 	}
-	sign = alive
 	if in.Status == http.StatusTooManyRequests || in.Status == http.StatusServiceUnavailable {
 		in.RetryAfter = retryAfter(in.Header, e.Clock.Now())
 		e.limits.hold(in.RetryAfter)
 	}
 	in.Header.Del("Set-Cookie") // sessions are the target's secrets, and none is kept
 	in.Header, in.Body = creds.scrub.header(in.Header), creds.scrub.bytes(in.Body)
-	return in, creds.token, nil
+	return in, creds.token, alive, nil
 }
 
 // check makes a connection and obtains the credentials, and sends the target no

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -312,4 +313,15 @@ func serveHTTP2(conn net.Conn, answer func(*http2.Framer, uint32) error) {
 			return
 		}
 	}
+}
+
+// remoteError is how crypto/tls says that the other side sent an alert.
+func remoteError(text string) error { return &net.OpError{Op: "remote error", Err: errors.New(text)} }
+
+func unquery(text string) string {
+	plain, err := url.QueryUnescape(text)
+	if err != nil {
+		return "not escaped: " + text
+	}
+	return plain
 }

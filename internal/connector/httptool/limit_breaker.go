@@ -38,6 +38,7 @@ type breaker struct {
 
 	mu       sync.Mutex
 	failures int
+	last     string    // what the last failure was
 	until    time.Time // nothing is sent before
 	trying   bool      // one request is finding out
 }
@@ -59,12 +60,14 @@ func (b *breaker) blockedLocked() *exchangeError {
 	}
 	return &exchangeError{
 		Outcome: v1alpha1.OutcomeNotSent, Reason: connector.UnreachableReason, RetryAfter: max(wait, time.Second),
-		Message: fmt.Sprintf("nothing was sent to %s: it has not answered for a while, and is tried again every %s", b.host, breakFor),
+		Message: connector.Clip(fmt.Sprintf("nothing was sent to %s: %d exchanges in a row had no answer, and it is tried again every %s: %s",
+			b.host, breakAfter, breakFor, b.last)),
 	}
 }
 
-// admit lets a request through. Done must then be called with what came of it.
-func (b *breaker) admit() (done func(signOfLife), failure *exchangeError) {
+// admit lets a request through. Done must then be called with what came of it,
+// and the message of a failure, without secrets.
+func (b *breaker) admit() (done func(signOfLife, string), failure *exchangeError) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if failure := b.blockedLocked(); failure != nil {
@@ -72,10 +75,10 @@ func (b *breaker) admit() (done func(signOfLife), failure *exchangeError) {
 	}
 	trial := b.failures >= breakAfter
 	b.trying = b.trying || trial
-	return func(sign signOfLife) { b.record(sign, trial) }, nil
+	return func(sign signOfLife, message string) { b.record(sign, message, trial) }, nil
 }
 
-func (b *breaker) record(sign signOfLife, trial bool) {
+func (b *breaker) record(sign signOfLife, message string, trial bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if trial {
@@ -85,7 +88,7 @@ func (b *breaker) record(sign signOfLife, trial bool) {
 	case alive:
 		b.failures = 0
 	case dead:
-		b.failures++
+		b.failures, b.last = b.failures+1, message
 		if b.failures >= breakAfter {
 			b.until = b.clock.Now().Add(breakFor)
 		}
