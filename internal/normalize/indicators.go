@@ -252,7 +252,7 @@ func (b *builder) search(text string) []v1alpha1.Indicator {
 	if len(text) > maxSearched {
 		b.warn("indicators: the first %d KiB of a text of %d were searched", maxSearched>>10, len(text)>>10)
 	}
-	return findIndicators(text)
+	return Indicators(text)
 }
 
 func sortedIndicators(all []v1alpha1.Indicator) []v1alpha1.Indicator {

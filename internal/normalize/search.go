@@ -37,10 +37,11 @@ var patterns = []pattern{
 	{typeDomain, regexp.MustCompile(`(?i)[a-z0-9_-]+(?:\.[a-z0-9_-]+)+`), plausibleDomain},
 }
 
-// findIndicators searches free text: what a pattern takes for an indicator there is
-// often a version, an object identifier, a file or the name of a class, so that in
-// doubt it is left out. Typed fields of a payload are the better source.
-func findIndicators(text string) []v1alpha1.Indicator {
+// Indicators searches free text, refanged: what a pattern takes for an indicator there
+// is often a version, an object identifier, a file or the name of a class, so that in
+// doubt it is left out. Typed fields of a payload are the better source. What is found
+// is canonical, and may repeat.
+func Indicators(text string) []v1alpha1.Indicator {
 	if len(text) > maxSearched {
 		text = strings.ToValidUTF8(text[:maxSearched], "")
 	}
