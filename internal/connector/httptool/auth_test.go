@@ -176,10 +176,10 @@ func TestClientCertificate(t *testing.T) {
 			"tls: bad certificate": v1alpha1.OutcomeNotSent, "tls: unknown certificate authority": v1alpha1.OutcomeNotSent,
 			"tls: certificate required": v1alpha1.OutcomeNotSent, "tls: internal error": v1alpha1.OutcomeInDoubt,
 		} {
-			if got := w.endpoint().classify(&lost{unread, alert(text)}, "tool", "f"); got.Outcome != want {
+			if got := w.endpoint().classify(&lost{atTarget, alert(text)}, "tool", "f"); got.Outcome != want {
 				t.Errorf("%s: %s, want %s", text, got.Outcome, want)
 			}
-			if got := w.endpoint().classify(&lost{answering, alert(text)}, "tool", "f"); got.Outcome != v1alpha1.OutcomeInDoubt {
+			if got := w.endpoint().classify(&lost{inAnswer, alert(text)}, "tool", "f"); got.Outcome != v1alpha1.OutcomeInDoubt {
 				t.Errorf("%s within an answer: %s", text, got.Outcome)
 			}
 		}

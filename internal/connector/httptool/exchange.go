@@ -138,7 +138,7 @@ func (e *endpoint) once(ctx context.Context, request *http.Request, body []byte)
 	in, lost := e.dialer(e.base, creds.name != "").send(request, creds.tls, e.spec.MaxBytes)
 	if lost != nil {
 		failure = e.classify(lost, e.base.Host, "spec.http.baseURL").clean(creds.scrub)
-		if lost.stage == answering && !errors.Is(lost.cause, context.DeadlineExceeded) {
+		if lost.stage == inAnswer && !errors.Is(lost.cause, context.DeadlineExceeded) {
 			return nil, "", alive, failure
 		}
 		return nil, "", signOf(ctx, failure), failure

@@ -30,14 +30,14 @@ func (e *endpoint) classify(l *lost, host, field string) *exchangeError {
 	case errors.Is(l.cause, errTooLarge):
 		return &exchangeError{Outcome: v1alpha1.OutcomeInDoubt, Reason: TooLargeReason, Message: fmt.Sprintf(
 			"could not read the answer of %s: it is larger than %d bytes: ask for less, or raise spec.http.maxBytes", host, e.spec.MaxBytes)}
-	case l.stage <= unread && refusedCertificate(l.cause):
+	case l.stage <= atTarget && refusedCertificate(l.cause):
 		return rejected("could not connect to %s: it refuses the client's certificate, or the lack of one: %s: check spec.http.tls.clientCertificateRef",
 			host, cause(l.cause))
-	case l.stage == dialling:
+	case l.stage == inDial:
 		return unreachable("could not connect to %s: %s: check %s, and that it is up", host, cause(l.cause), field)
 	case l.stage == unsent:
 		return unreachable("could not send to %s: %s", host, cause(l.cause))
-	case l.stage == answering:
+	case l.stage == inAnswer:
 		return inDoubt("could not read the answer of %s: %s", host, cause(l.cause))
 	default:
 		return inDoubt("no answer came from %s: %s", host, cause(l.cause))

@@ -21,10 +21,10 @@ import (
 type stage int
 
 const (
-	dialling  stage = iota // there was no connection
-	unsent                 // there was one, but the head of the request was not begun
-	unread                 // it may have arrived
-	answering              // the answer began
+	inDial   stage = iota // there was no connection
+	unsent                // there was one, but the head of the request was not begun
+	atTarget              // it may have arrived
+	inAnswer              // the answer began
 )
 
 // lost is a request without an answer that could be read.
@@ -65,17 +65,17 @@ func (d dialer) send(request *http.Request, config *tls.Config, maxBytes int64) 
 	if err != nil {
 		_ = conn.Close() // first: from here on nothing can be written behind our back
 		if begun.Load() {
-			return nil, &lost{unread, firstOf(ctx, err)}
+			return nil, &lost{atTarget, firstOf(ctx, err)}
 		}
 		return nil, &lost{unsent, firstOf(ctx, err)}
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode == http.StatusSwitchingProtocols {
-		return nil, &lost{answering, errSwitched}
+		return nil, &lost{inAnswer, errSwitched}
 	}
 	body, err := readBody(answer, maxBytes)
 	if err != nil {
-		return nil, &lost{answering, firstOf(ctx, err)}
+		return nil, &lost{inAnswer, firstOf(ctx, err)}
 	}
 	return &incoming{Status: answer.StatusCode, Header: answer.Header, Body: body}, nil
 }
@@ -83,7 +83,7 @@ func (d dialer) send(request *http.Request, config *tls.Config, maxBytes int64) 
 func (d dialer) open(ctx context.Context, to *url.URL, config *tls.Config) (*http.ClientConn, *lost) {
 	conn, err := d.transport(config).NewClientConn(ctx, to.Scheme, hostPort(to))
 	if err != nil {
-		return nil, &lost{dialling, firstOf(ctx, err)}
+		return nil, &lost{inDial, firstOf(ctx, err)}
 	}
 	return conn, nil
 }
