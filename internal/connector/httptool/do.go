@@ -30,6 +30,9 @@ func (c *connection) do(ctx context.Context, request connector.Request) connecto
 	if request.Key == "" && s.declared.EffectiveSemantics() == v1alpha1.Keyed {
 		return failed(v1alpha1.OutcomeRefused, connector.InvalidInputReason, "could not use %s: the request has no idempotency key", request.Operation)
 	}
+	if err := ctx.Err(); err != nil {
+		return notBegun(ctx, err)
+	}
 	if result := s.mayTakeBack(ctx); result != nil {
 		return *result
 	}
