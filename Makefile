@@ -60,7 +60,7 @@ verify: ## Fail if a generated file is not up to date.
 		{ echo "generated files are not up to date: run make generate and commit the result" >&2; exit 1; }
 
 .PHONY: assets
-assets: bin/assets/kubectl ## Build the control plane that tests and demo run on (etcd, kube-apiserver, kubectl).
+assets: bin/assets/kubectl bin/mailpit ## Build what tests and demo run on: the control plane (etcd, kube-apiserver, kubectl) and a mail server.
 
 .PHONY: clean
 clean: ## Remove all that was built.
@@ -70,6 +70,9 @@ clean: ## Remove all that was built.
 # bin/localenv, which is rebuilt only when its module changes.
 bin/assets/kubectl: hack/localenv/build $(filter-out %_test.go,$(wildcard hack/localenv/*.go)) hack/localenv/go.mod hack/localenv/go.sum
 	@hack/localenv/build
+
+bin/mailpit: hack/mailpit/build hack/mailpit/go.mod hack/mailpit/go.sum
+	@hack/mailpit/build
 
 $(LINTER): hack/tools/lint/go.mod hack/tools/lint/go.sum
 	@echo "building the linter from source: about 6 minutes the first time" >&2

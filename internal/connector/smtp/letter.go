@@ -6,6 +6,7 @@ package smtp
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"net/mail"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	gomail "github.com/wneessen/go-mail"
 
@@ -39,13 +41,34 @@ func (l *letter) bytes() ([]byte, error) {
 	message.SetMessageIDWithValue(l.id)
 	message.SetDateWithValue(l.date)
 	message.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no vacation notice comes back
-	message.Subject(l.subject)
+	message.SetGenHeaderPreformatted(gomail.HeaderSubject, unstructured(l.subject))
 	message.SetBodyString(gomail.TypeTextPlain, l.text)
 	var raw bytes.Buffer
 	if _, err := message.WriteTo(&raw); err != nil {
 		return nil, fmt.Errorf("write the message: %w", err)
 	}
 	return raw.Bytes(), nil
+}
+
+// unstructured is one line of text as the value of a header: as it is if it is short, ASCII and cannot be taken for an
+// encoded word, and else as encoded words (RFC 2047), folded. Go-mail and package mime leave ASCII as it is, whatever its
+// length, and what a payload writes as an encoded word with it, which a mail program would decode.
+func unstructured(text string) string {
+	const plain, word = 60, 45 // bytes; 45 are 60 characters of base64, and an encoded word has at most 75
+	isASCII := !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
+	if len(text) <= plain && isASCII && !strings.Contains(text, "=?") {
+		return text
+	}
+	var words []string
+	for len(text) > 0 {
+		end := min(word, len(text))
+		for end < len(text) && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		words = append(words, "=?utf-8?b?"+base64.StdEncoding.EncodeToString([]byte(text[:end]))+"?=")
+		text = text[end:]
+	}
+	return strings.Join(words, "\r\n ")
 }
 
 // address is what every server takes for an address in a command without quoting or extensions: a dot-atom (RFC 5322,
@@ -61,7 +84,8 @@ func plainAddress(text string) bool {
 // escaping or more than ASCII is refused.
 func mailbox(input string) (string, error) {
 	parsed, err := mail.ParseAddress(input)
-	if err != nil || !plainAddress(parsed.Address) || strings.ContainsFunc(input, unprintable) {
+	isGroup := strings.HasSuffix(strings.TrimSpace(input), ";")
+	if err != nil || isGroup || !plainAddress(parsed.Address) || strings.ContainsFunc(input, unprintable) {
 		return "", fault.Terminalf(connector.InvalidInputReason,
 			"could not use the input of %s: field %q is %q: want one address, for example ana@example.com", SendMail, "to", input)
 	}
@@ -83,7 +107,7 @@ func messageID(mark, from string) string {
 	for strings.Contains(left, "..") {
 		left = strings.ReplaceAll(left, "..", ".")
 	}
-	if left != mark || len(left) > 200 {
+	if left != mark || left == "" || len(left) > 200 {
 		digest := sha256.Sum256([]byte(mark))
 		left = strings.TrimRight(left[:min(len(left), 160)], ".") + "-" + hex.EncodeToString(digest[:8])
 	}
