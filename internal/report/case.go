@@ -5,10 +5,7 @@ package report
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
-	"sort"
-	"strings"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -35,6 +32,8 @@ type Case struct {
 	Hosts      []Entity    `json:"hosts,omitempty"`
 	Assets     []Entity    `json:"assets,omitempty"`
 	Indicators []Indicator `json:"indicators,omitempty"`
+	// Sightings are when the addresses among the indicators were seen, in the order of time.
+	Sightings []Sighting `json:"sightings,omitempty"`
 	// Enrichments are what lookups said, SeverityTrace why the case is as severe as it is.
 	Enrichments   []Enrichment `json:"enrichments,omitempty"`
 	SeverityTrace []Factor     `json:"severityTrace,omitempty"`
@@ -66,12 +65,15 @@ type Indicator struct {
 
 // Enrichment is what one lookup said.
 type Enrichment struct {
-	Name   string          `json:"name"`
-	Lookup string          `json:"lookup"`
-	Input  json.RawMessage `json:"input,omitempty"`
-	Result json.RawMessage `json:"result,omitempty"`
-	Error  string          `json:"error,omitempty"`
-	Time   time.Time       `json:"time"`
+	Name   string `json:"name"`
+	Lookup string `json:"lookup"`
+	// Item is what it was asked for, of several; Decision the Decision that asked for it by hand.
+	Item     string          `json:"item,omitempty"`
+	Decision string          `json:"decision,omitempty"`
+	Input    json.RawMessage `json:"input,omitempty"`
+	Result   json.RawMessage `json:"result,omitempty"`
+	Error    string          `json:"error,omitempty"`
+	Time     time.Time       `json:"time"`
 }
 
 // Factor is one row of the severity trace.
@@ -90,6 +92,8 @@ type Playbook struct {
 	State   string `json:"state,omitempty"`
 	Step    string `json:"step,omitempty"`
 	Message string `json:"message,omitempty"`
+	// By is the person who started it by hand; nil where the type of the case did.
+	By *Actor `json:"by,omitempty"`
 }
 
 // StepAnswer is a question of a playbook that was answered.
@@ -125,10 +129,10 @@ type RecordTotals struct {
 func NewCase(r *Records, viewer Viewer) Case {
 	c := &r.Case
 	view := Case{
-		Namespace: c.Namespace, Name: c.Name, Title: c.Spec.Title, Type: c.Spec.TypeRef.Name, State: stateOf(c),
+		Namespace: c.Namespace, Name: c.Name, Title: c.Spec.Title, Type: typeOf(c), State: stateOf(c),
 		Severity: string(severityOf(c)), SeverityAtOpen: string(c.Spec.Severity), Queue: c.Status.Queue, Owner: c.Status.Owner,
 		OpenedTime: c.CreationTimestamp.UTC(), Signals: int64(len(r.Signals)),
-		Users: entities(c.Status.Users), Hosts: entities(c.Status.Hosts), Assets: entities(c.Status.Assets),
+		Users: entities(c.Status.Users), Hosts: entities(c.Status.Hosts), Assets: entities(c.Status.Assets), Sightings: sightings(c),
 		Enrichments: enrichments(c), SeverityTrace: factors(c), Answers: answers(r), Questions: QuestionsOf(c, viewer),
 		Playbooks: playbooks(r), Record: totals(r),
 	}
@@ -164,7 +168,9 @@ func entities(in []v1alpha1.Entity) []Entity {
 func enrichments(c *v1alpha1.Case) []Enrichment {
 	out := make([]Enrichment, len(c.Status.Enrichments))
 	for i, e := range c.Status.Enrichments {
-		out[i] = Enrichment{Name: e.Name, Lookup: e.Lookup, Input: raw(e.Input), Result: raw(e.Result), Error: e.Error, Time: e.Time.UTC()}
+		out[i] = Enrichment{
+			Name: e.Name, Lookup: e.Lookup, Item: e.Item, Decision: e.Decision, Input: raw(e.Input), Result: raw(e.Result), Error: e.Error, Time: e.Time.UTC(),
+		}
 	}
 	return out
 }
@@ -184,6 +190,14 @@ func factors(c *v1alpha1.Case) []Factor {
 	return out
 }
 
+// because says why, and of a severity that a person set that it was set.
+func (f Factor) because() string {
+	if f.Factor == "set" {
+		return "set " + f.Because
+	}
+	return f.Because
+}
+
 func closureOf(c *v1alpha1.Closure) *Closure {
 	return &Closure{
 		Classification: string(c.Classification), Note: c.Note, RootCause: c.RootCause, By: actorOf(c.By), Time: c.Time.UTC(),
@@ -194,6 +208,10 @@ func playbooks(r *Records) []Playbook {
 	var out []Playbook
 	for _, started := range r.Case.Status.Playbooks {
 		view := Playbook{Name: started.Name, Item: started.Item, Run: started.Run, Message: started.Message}
+		if d := r.Decision(started.Item); d != nil && d.Spec.Run != nil {
+			by := personOf(d.Spec.Actor)
+			view.By = &by
+		}
 		if run := r.Run(started.Run); run != nil {
 			view.State, view.Step = string(run.Status.State), run.Status.Step
 			if view.Message == "" {
@@ -249,51 +267,4 @@ func totals(r *Records) RecordTotals {
 		}
 	}
 	return out
-}
-
-// summary is what a lookup's result says, in one line: its plain values by their path, in order.
-func summary(result []byte) string {
-	var value any
-	if json.Unmarshal(result, &value) != nil {
-		return string(result)
-	}
-	var parts []string
-	flatten("", value, &parts)
-	if len(parts) == 0 {
-		return compact(result)
-	}
-	return strings.Join(parts, ", ")
-}
-
-func flatten(path string, value any, parts *[]string) {
-	switch v := value.(type) {
-	case nil:
-	case map[string]any:
-		keys := make([]string, 0, len(v))
-		for key := range v {
-			if key != "uid" && key != "annotations" { // long, and nothing to read; -o json has them
-				keys = append(keys, key)
-			}
-		}
-		sort.Strings(keys)
-		for _, key := range keys {
-			name := key
-			if path != "" {
-				name = path + "." + key
-			}
-			flatten(name, v[key], parts)
-		}
-	case []any:
-		for i, item := range v {
-			flatten(fmt.Sprintf("%s[%d]", path, i), item, parts)
-		}
-	default:
-		switch {
-		case v == "" || path == "found" || strings.Contains(path, "kubernetes.io/"): // nothing to read
-		case path == "":
-			*parts = append(*parts, fmt.Sprint(v))
-		default:
-			*parts = append(*parts, fmt.Sprintf("%s=%v", path, v))
-		}
-	}
 }

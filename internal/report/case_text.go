@@ -6,6 +6,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
 )
 
 // caseColumn is how wide the first column of a section's rows is, where rows have columns.
@@ -23,7 +25,7 @@ func (c Case) Text(s Screen) string {
 		}
 	}
 	p.line("")
-	p.section("WHO", people(c.Users)...)
+	p.section("WHO", c.who()...)
 	p.section("WHERE", c.where(p)...)
 	p.section("WHAT", c.what()...)
 	p.section("KNOWN", c.known()...)
@@ -59,31 +61,6 @@ func (c Case) standing(p *page) []string {
 	}
 }
 
-func people(users []Entity) []string {
-	out := make([]string, len(users))
-	for i, user := range users {
-		out[i] = Escape(user.Name)
-		if user.DisplayName != "" && user.DisplayName != user.Name {
-			out[i] += "   " + Escape(user.DisplayName)
-		}
-	}
-	return out
-}
-
-func (c Case) where(p *page) []string {
-	var out []string
-	for _, host := range c.Hosts {
-		out = append(out, Escape(entity(host)))
-	}
-	for i, indicator := range c.Indicators {
-		if i == 10 {
-			return append(out, fmt.Sprintf("and %d more indicators (-o json shows all)", len(c.Indicators)-i))
-		}
-		out = append(out, pad(Escape(indicator.Type), caseColumn)+cut(Defang(indicator.Type, indicator.Value), p.width()-labelWidth-caseColumn))
-	}
-	return out
-}
-
 func entity(e Entity) string {
 	name := e.Name
 	if e.Namespace != "" && !strings.HasPrefix(name, e.Namespace+"/") {
@@ -106,18 +83,6 @@ func (c Case) what() []string {
 	return append(out, count(c.Signals, "signal", "signals"))
 }
 
-func (c Case) known() []string {
-	out := make([]string, len(c.Enrichments))
-	for i, e := range c.Enrichments {
-		said := summary(e.Result)
-		if e.Error != "" {
-			said = "FAILED: " + e.Error
-		}
-		out[i] = Escape(pad(e.Name, caseColumn)) + Prose(cut(said, 400)) + "   (" + Escape(e.Lookup) + ")"
-	}
-	return out
-}
-
 func (c Case) why() []string {
 	out := make([]string, len(c.SeverityTrace))
 	for i, f := range c.SeverityTrace {
@@ -125,7 +90,7 @@ func (c Case) why() []string {
 		if f.Factor != "base" {
 			move = fmt.Sprintf("%+d", f.Adjust)
 		}
-		out[i] = pad(move, caseColumn) + Prose(f.Because)
+		out[i] = pad(move, caseColumn) + Prose(f.because())
 	}
 	return out
 }
@@ -134,7 +99,10 @@ func (c Case) runs() []string {
 	var out []string
 	for _, playbook := range c.Playbooks {
 		text := Escape(playbook.Name)
-		if playbook.Item != "" {
+		switch {
+		case playbook.By != nil:
+			text += ", started by " + playbook.By.text()
+		case playbook.Item != "":
 			text += " for " + Escape(playbook.Item)
 		}
 		switch {
@@ -147,7 +115,7 @@ func (c Case) runs() []string {
 			text += " at " + Escape(playbook.Step)
 		}
 		if playbook.Message != "" {
-			text += ": " + Prose(playbook.Message)
+			text += ": " + Prose(notStarted(playbook.Message))
 		}
 		out = append(out, text)
 	}
@@ -209,6 +177,9 @@ func (c Case) canDo(p *page) {
 		commands = []string{"kubectl casebook reopen " + name + " -m \"…\""}
 	}
 	for _, action := range c.Actions {
+		if action.State == string(v1alpha1.ActionUnknown) {
+			commands = append(commands, "kubectl casebook resolve "+Escape(action.Handle)+" --happened -m \"…\"", "  (or --did-not, or --retry)")
+		}
 		if action.canRollBack() {
 			commands = append(commands, "kubectl casebook rollback "+Escape(action.Handle)+" -m \"…\"")
 		}

@@ -4,6 +4,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -84,55 +85,112 @@ func moved(what, before, after string) []string {
 	}
 }
 
-func caseChanges(atOpen v1alpha1.Severity) func(before, after v1alpha1.CaseStatus) []string {
+func caseChanges(r *Records) func(before, after v1alpha1.CaseStatus) []string {
+	opened := r.Case.Spec
 	return func(before, after v1alpha1.CaseStatus) []string {
 		words := moved("state", string(before.State), string(after.State))
-		severity := before.Severity
-		if severity == "" {
-			severity = atOpen
-		}
-		words = append(words, moved("severity", string(severity), string(after.Severity))...)
+		words = append(words, moved("severity", string(cmp.Or(before.Severity, opened.Severity)), string(after.Severity))...)
+		words = append(words, moved("type", nameOf(before.TypeRef, opened.TypeRef), nameOf(after.TypeRef, opened.TypeRef))...)
 		words = append(words, moved("queue", before.Queue, after.Queue)...)
 		words = append(words, moved("owner", before.Owner, after.Owner)...)
 		if after.Signals != nil && (before.Signals == nil || before.Signals.Total != after.Signals.Total) {
 			words = append(words, count(after.Signals.Total, "signal", "signals"))
 		}
+		words = append(words, joins(before, after)...)
 		words = append(words, enriched(before, after)...)
-		words = append(words, started(before, after)...)
+		words = append(words, started(r, before, after)...)
 		words = append(words, questioned(before, after)...)
 		return append(words, closing(before.Closure, after.Closure)...)
 	}
 }
 
+// enriched names the lookups that are new: those that failed each by itself, the others once with their number.
 func enriched(before, after v1alpha1.CaseStatus) []string {
-	var words []string
+	var words, names []string
+	answered := map[string]int64{}
 	for _, e := range after.Enrichments {
+		name := "lookup " + e.Name
+		if e.Decision != "" {
+			name += " by hand"
+		}
 		old := slices.ContainsFunc(before.Enrichments, func(o v1alpha1.EnrichmentRecord) bool {
-			return o.Name == e.Name && string(raw(o.Input)) == string(raw(e.Input)) && o.Time.Equal(&e.Time)
+			return o.Name == e.Name && o.Item == e.Item && o.Decision == e.Decision && string(raw(o.Input)) == string(raw(e.Input)) && o.Time.Equal(&e.Time)
 		})
 		switch {
 		case old:
+		case e.Error != "" && e.Item != "":
+			words = append(words, name+" failed for "+e.Item+": "+e.Error)
 		case e.Error != "":
-			words = append(words, "lookup "+e.Name+" failed: "+e.Error)
+			words = append(words, name+" failed: "+e.Error)
 		default:
-			words = append(words, "lookup "+e.Name+" answered")
+			if answered[name]++; answered[name] == 1 {
+				names = append(names, name)
+			}
+		}
+	}
+	for i, name := range names {
+		names[i] = name + " answered"
+		if n := answered[name]; n > 1 {
+			names[i] += " " + count(n, "time", "times")
+		}
+	}
+	return append(names, words...)
+}
+
+// joins names what an open case is about since it was folded last.
+func joins(before, after v1alpha1.CaseStatus) []string {
+	if before.Signals == nil {
+		return nil
+	}
+	var words []string
+	named := func(kind string, old, all []v1alpha1.Entity) {
+		for _, e := range all {
+			if !slices.ContainsFunc(old, func(o v1alpha1.Entity) bool {
+				return o.Name == e.Name && o.Namespace == e.Namespace && o.Cluster == e.Cluster
+			}) {
+				words = append(words, kind+" "+e.Name+" joins")
+			}
+		}
+	}
+	named("user", before.Users, after.Users)
+	named("host", before.Hosts, after.Hosts)
+	named("asset", before.Assets, after.Assets)
+	for _, i := range after.Indicators {
+		if !slices.Contains(before.Indicators, i) {
+			words = append(words, string(i.Type)+" "+i.Value+" joins")
 		}
 	}
 	return words
 }
 
-func started(before, after v1alpha1.CaseStatus) []string {
+func nameOf(ref *v1alpha1.LocalRef, otherwise v1alpha1.LocalRef) string {
+	if ref == nil {
+		return otherwise.Name
+	}
+	return ref.Name
+}
+
+func started(r *Records, before, after v1alpha1.CaseStatus) []string {
 	var words []string
 	for _, playbook := range after.Playbooks {
+		name := "playbook " + playbook.Name
+		if playbook.Item != "" && r.Decision(playbook.Item) == nil { // one by hand has the decision's name
+			name += " for " + playbook.Item
+		}
 		switch {
 		case slices.Contains(before.Playbooks, playbook):
 		case playbook.Run == "":
-			words = append(words, "playbook "+playbook.Name+" not started: "+playbook.Message)
+			words = append(words, name+" not started: "+notStarted(playbook.Message))
 		default:
-			words = append(words, "playbook "+playbook.Name+" starts")
+			words = append(words, name+" starts")
 		}
 	}
 	return words
+}
+
+// notStarted is why a playbook was not started, without saying again that it was not.
+func notStarted(message string) string {
+	return strings.TrimPrefix(message, "not started, ")
 }
 
 func questioned(before, after v1alpha1.CaseStatus) []string {
@@ -199,12 +257,33 @@ func stepChange(before, after v1alpha1.StepStatus) []string {
 	if before.Question == nil && after.Question != nil {
 		words = append(words, "asks "+after.Name+": "+after.Question.Prompt)
 	}
+	words = append(words, deliveries(before.Deliveries, after.Deliveries)...)
 	if before.Answer == "" && after.Answer != "" {
 		text := "answer " + after.Answer
 		if after.AnsweredBy != nil {
 			text += " by " + actorOf(*after.AnsweredBy).text()
 		}
 		words = append(words, text)
+	}
+	return words
+}
+
+// deliveries says which messages are announced, and what became of them.
+func deliveries(before, after []v1alpha1.Delivery) []string {
+	var words []string
+	for _, d := range after {
+		i := slices.IndexFunc(before, func(o v1alpha1.Delivery) bool { return o.MessageID == d.MessageID })
+		switch {
+		case i >= 0 && before[i].State == d.State && before[i].Message == d.Message:
+		case d.State == v1alpha1.DeliveryAccepted:
+			words = append(words, "mail to "+d.To+" accepted")
+		case d.State == v1alpha1.DeliveryRefused:
+			words = append(words, "mail to "+d.To+" failed: "+d.Message)
+		case i >= 0:
+			words = append(words, "mail to "+d.To+" is tried again: "+d.Message)
+		default:
+			words = append(words, "mail to "+d.To+" announced")
+		}
 	}
 	return words
 }
@@ -220,6 +299,10 @@ func actionChanges(action *v1alpha1.Action) func(before, after v1alpha1.ActionSt
 		}
 		for i := len(before.Approvals); i < len(after.Approvals); i++ {
 			words = append(words, "approved by "+personOf(&after.Approvals[i].Actor).text())
+		}
+		for i := len(before.Resolutions); i < len(after.Resolutions); i++ {
+			resolution := after.Resolutions[i]
+			words = append(words, "resolved by "+personOf(&resolution.Actor).text()+": "+cmp.Or(resolved[resolution.Outcome], string(resolution.Outcome)))
 		}
 		for i, attempt := range after.Attempts {
 			old := v1alpha1.Attempt{}

@@ -51,6 +51,9 @@ var done = map[v1alpha1.Verdict]string{
 	v1alpha1.VerdictApprove: "Approved.", v1alpha1.VerdictDeny: "Denied.", v1alpha1.VerdictAnswer: "Answered.",
 	v1alpha1.VerdictAct: "Accepted.", v1alpha1.VerdictAssign: "Assigned.", v1alpha1.VerdictComment: "Noted.",
 	v1alpha1.VerdictClose: "Closed.", v1alpha1.VerdictReopen: "Reopened.", v1alpha1.VerdictRollback: "Accepted.",
+	v1alpha1.VerdictResolve: "Resolved.", v1alpha1.VerdictLookup: "Asked; the case shows the answer under KNOWN.", v1alpha1.VerdictRun: "Accepted; the case shows the run under RUNS.",
+	v1alpha1.VerdictSet: "Corrected.", v1alpha1.VerdictAdd: "Added.",
+	v1alpha1.VerdictFreeze: "Frozen: nothing changes a target until kubectl casebook thaw -m \"…\".", v1alpha1.VerdictThaw: "Thawed.",
 }
 
 // Text says it in a few lines, with the command that comes next.
@@ -58,7 +61,11 @@ func (o Outcome) Text(s Screen) string {
 	p := s.page()
 	switch o.State {
 	case "":
-		p.tell("Decision " + Escape(o.Decision) + " is recorded; nothing has come of it yet. Look with: kubectl casebook timeline " + Escape(o.Case))
+		look := "kubectl casebook timeline " + Escape(o.Case)
+		if o.Case == "" {
+			look = "kubectl get decision " + Escape(o.Decision)
+		}
+		p.tell("Decision " + Escape(o.Decision) + " is recorded; nothing has come of it yet. Look with: " + look)
 		return p.String()
 	case string(v1alpha1.DecisionVoid):
 		p.tell(p.paint(bad, "Void") + ", " + Escape(o.Reason) + ": " + Prose(o.Message))

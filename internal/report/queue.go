@@ -62,7 +62,7 @@ func NewQueue(cases []v1alpha1.Case, viewer Viewer, now time.Time) Queue {
 func queueRow(c *v1alpha1.Case, viewer Viewer) QueueRow {
 	row := QueueRow{
 		Namespace: c.Namespace, Name: c.Name, Title: c.Spec.Title, Severity: string(severityOf(c)), State: stateOf(c),
-		Type: c.Spec.TypeRef.Name, Queue: c.Status.Queue, Owner: c.Status.Owner, About: about(c),
+		Type: typeOf(c), Queue: c.Status.Queue, Owner: c.Status.Owner, About: about(c),
 		OpenedTime: c.CreationTimestamp.UTC(), Questions: QuestionsOf(c, viewer),
 	}
 	for _, q := range row.Questions {

@@ -107,6 +107,16 @@ func (r *Records) RolledBackBy(name string) *v1alpha1.Action {
 	return nil
 }
 
+// Decision finds a decision by name; nil if there is none.
+func (r *Records) Decision(name string) *v1alpha1.Decision {
+	for i := range r.Decisions {
+		if name != "" && r.Decisions[i].Name == name {
+			return &r.Decisions[i]
+		}
+	}
+	return nil
+}
+
 // Run finds a run by name; nil if there is none.
 func (r *Records) Run(name string) *v1alpha1.PlaybookRun {
 	for i := range r.Runs {

@@ -50,7 +50,7 @@ func NewTimeline(r *Records) Timeline {
 	for i := range r.Signals {
 		t.addSignal(&r.Signals[i])
 	}
-	t.add(&r.Case, "case", "opened: "+r.Case.Spec.Title, changes(r.Case.Status.Journal, caseChanges(r.Case.Spec.Severity)),
+	t.add(&r.Case, "case", "opened: "+r.Case.Spec.Title, changes(r.Case.Status.Journal, caseChanges(r)),
 		Actor{}, "type "+r.Case.Spec.TypeRef.Name)
 	for i := range r.Runs {
 		run := &r.Runs[i]
@@ -164,6 +164,8 @@ func decisionText(r *Records, d *v1alpha1.Decision) string {
 		words = append(words, "as", string(spec.Close.Classification))
 	case spec.Rollback != nil:
 		words = append(words, handleOf(r, spec.Rollback.ActionRef.Name))
+	default:
+		words = append(words, correctionText(r, spec)...)
 	}
 	text := strings.Join(words, " ")
 	if spec.Message != "" {

@@ -116,6 +116,8 @@ func judgementOf(r *Records, d *v1alpha1.Decision) Judgement {
 		out.Handle = r.Case.Name + "/" + d.Spec.Answer.Handle
 	case d.Spec.Rollback != nil:
 		out.Handle = r.Case.Name + "/" + handleOf(r, d.Spec.Rollback.ActionRef.Name)
+	case d.Spec.Resolve != nil:
+		out.Handle = r.Case.Name + "/" + handleOf(r, d.Spec.Resolve.ActionRef.Name)
 	case d.Spec.Act != nil && d.Status.Action != "":
 		out.Handle = r.Case.Name + "/" + handleOf(r, d.Status.Action)
 	}
@@ -165,8 +167,8 @@ func (w Why) Text(s Screen) string {
 	if len(w.Trace) > 0 {
 		p.title("SEVERITY", w.Severity)
 		for _, f := range w.Trace {
-			because := Prose(f.Because)
-			if f.Factor != "base" {
+			because := Prose(f.because())
+			if f.Factor != "base" && f.Factor != "set" {
 				because += " (factor " + Escape(f.Factor) + ")"
 			}
 			p.why(fmt.Sprintf("%+d", f.Adjust), pad(f.Severity, 14)+because)
