@@ -123,9 +123,13 @@ func (d *database) refresh(ctx context.Context, bucket blob.Bucket) error {
 	if err != nil {
 		return d.unreadable(err)
 	}
-	d.etag, d.broken = object.ETag, nil
-	if err := d.opener.load(d, object.Data); err != nil {
-		d.broken = d.corrupt(err)
+	d.etag, d.broken = object.ETag, d.keep(object.Data)
+	return nil
+}
+
+func (d *database) keep(data []byte) error {
+	if err := d.opener.load(d, data); err != nil {
+		return d.corrupt(err)
 	}
 	return nil
 }
