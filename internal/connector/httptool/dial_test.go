@@ -221,7 +221,7 @@ func TestDNSFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close()
+	defer func() { _ = silent.Close() }()
 	tests := map[string]struct {
 		server string
 		want   string

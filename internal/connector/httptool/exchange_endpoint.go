@@ -162,14 +162,13 @@ func checkURL(field, text string) (*url.URL, error) {
 	return parsed, nil
 }
 
-// checkHost refuses at once what dialling would refuse: an address that is written out and may not be used.
+// checkHost refuses at once what dialling would refuse: an address that is
+// written out and may not be used. A name is judged by what it resolves to.
 func (e *endpoint) checkHost(field string, to *url.URL, credentials bool) error {
-	addr, err := netip.ParseAddr(to.Hostname())
-	if err != nil {
-		return nil // a name, which is judged by what it resolves to
-	}
-	if err := e.dialer(to, credentials).check(netip.AddrPortFrom(addr, 0).String()); err != nil {
-		return fmt.Errorf("%s: %w", field, err)
+	if addr, err := netip.ParseAddr(to.Hostname()); err == nil {
+		if err := e.dialer(to, credentials).check(netip.AddrPortFrom(addr, 0).String()); err != nil {
+			return fmt.Errorf("%s: %w", field, err)
+		}
 	}
 	return nil
 }

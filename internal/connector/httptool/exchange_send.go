@@ -52,8 +52,8 @@ func (d dialer) send(request *http.Request, config *tls.Config, maxBytes int64) 
 	if l != nil {
 		return nil, l
 	}
-	defer conn.Close()
-	begun := &atomic.Bool{} // a byte of the request may have been written
+	defer func() { _ = conn.Close() }() // whatever it says, the answer is read or not
+	begun := &atomic.Bool{}             // a byte of the request may have been written
 	trace := &httptrace.ClientTrace{
 		WroteHeaderField: func(string, []string) { begun.Store(true) },
 		WroteHeaders:     func() { begun.Store(true) },
@@ -69,7 +69,7 @@ func (d dialer) send(request *http.Request, config *tls.Config, maxBytes int64) 
 		}
 		return nil, &lost{unsent, firstOf(ctx, err)}
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode == http.StatusSwitchingProtocols {
 		return nil, &lost{inAnswer, errSwitched}
 	}

@@ -235,7 +235,7 @@ func accept(t *testing.T, listener net.Listener, serve func(net.Conn)) {
 				return
 			}
 			all.Go(func() {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				serve(conn)
 			})
 		}
@@ -288,7 +288,7 @@ func (o oneByOne) Read(into []byte) (int, error) { return o.from.Read(into[:min(
 
 // serveHTTP2 reads frames and does what it is told to with each request, once its header is there.
 func serveHTTP2(conn net.Conn, answer func(*http2.Framer, uint32) error) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
 		return
 	}

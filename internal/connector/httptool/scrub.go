@@ -156,13 +156,11 @@ func (s *scrubber) findEscaped(text []byte, undo unescape) []span {
 	var where []span // where each byte of plain stands in the text
 	for at := 0; at < len(text); {
 		for at < len(text) && len(plain) < window+s.longest {
-			next := at
-			before := len(plain)
-			plain, next = undo(plain, text, at)
-			for range len(plain) - before {
+			more, next := undo(plain, text, at)
+			for range len(more) - len(plain) {
 				where = append(where, span{at, next})
 			}
-			at = next
+			plain, at = more, next
 		}
 		for _, form := range s.forms {
 			for from := 0; ; {
