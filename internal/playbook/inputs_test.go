@@ -62,7 +62,7 @@ func TestInputs(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			c := &Compiled{spec: v1alpha1.PlaybookSpec{Inputs: tc.declared}}
-			got, err := c.inputs(tc.given, func(inputType string, given any) map[string]any {
+			got, err := c.inputs(tc.given, func(inputType string, _ any) map[string]any {
 				if inputType == "User" {
 					return ana
 				}
