@@ -106,7 +106,7 @@ func (d *do) input(ctx context.Context, c *cluster, of *v1alpha1.Case, operation
 	} else if d.on != "" {
 		return nil, usagef("cannot do %s on %q: what this operation works on is part of its input", operation, d.on).so("Give it with --input NAME=VALUE.")
 	}
-	return input, d.given(input)
+	return input, given(d.inputs, input)
 }
 
 // pod chooses the pod of an operation; nil when the input names it.
@@ -147,9 +147,9 @@ func (d *do) namesPod() bool {
 	})
 }
 
-// given puts what --input says into the input.
-func (d *do) given(input map[string]any) error {
-	for _, text := range d.inputs {
+// given puts what --input flags say into an input.
+func given(inputs []string, input map[string]any) error {
+	for _, text := range inputs {
 		name, value, found := strings.Cut(text, "=")
 		if !found || name == "" {
 			return usagef("cannot read --input %q", text).so("Write --input NAME=VALUE.")

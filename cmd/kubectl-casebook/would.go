@@ -4,8 +4,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,15 +19,15 @@ import (
 )
 
 // would says for each operation whose target is known what guardrails would say if the viewer asked for it. It is a
-// forecast: the controllers ask again, and they alone hear the operator's guardrails where the viewer may not.
+// forecast: the controllers ask again, and they alone make lookups and hear the operator's guardrails where the viewer
+// may not.
 func (c *cluster) would(ctx context.Context, of *v1alpha1.Case, viewer report.Viewer, list *report.Operations) {
-	tenant, ok := c.policies(ctx, of.Namespace)
-	if !ok {
+	heard, err := c.hear(ctx, nil, time.Now())
+	if err != nil {
 		list.Silent = "the guardrails of namespace " + of.Namespace + " cannot be read"
 		return
 	}
-	operator, ok := c.policies(ctx, operatorNamespace)
-	if !ok {
+	if heard.operatorAway {
 		list.Silent = "the operator's own guardrails, which may be stricter"
 	}
 	for i := range list.Operations {
@@ -47,24 +49,82 @@ func (c *cluster) would(ctx context.Context, of *v1alpha1.Case, viewer report.Vi
 		if err != nil {
 			continue
 		}
-		verdict := guard.Evaluate(ctx, tenant, operator, in)
+		in.Facts = heard.facts
+		verdict := guard.Evaluate(ctx, heard.tenant, heard.operator, in)
 		operation.Verdict = &report.Verdict{Answer: string(verdict.Answer), Rule: verdict.Rule, Because: verdict.Because}
 	}
 }
 
-// policies compiles the guardrails of a namespace. One that does not compile is as if it could not be read.
-func (c *cluster) policies(ctx context.Context, namespace string) ([]*guard.Policy, bool) {
+// heard are the guardrails that the person may read, and what they are told of the namespace.
+type heard struct {
+	tenant, operator []*guard.Policy
+	// operatorAway says that the operator's guardrails could not be read.
+	operatorAway bool
+	facts        guard.Facts
+	freeze       *report.Freeze
+	// not says what could not be read.
+	not []string
+}
+
+// hear reads the guardrails of the namespace, and where the person may those of the operator's, and what ran. An error
+// means that not even the namespace's own can be read.
+func (c *cluster) hear(ctx context.Context, in *guard.Input, now time.Time) (*heard, error) {
+	h := &heard{}
+	var err error
+	if h.tenant, err = c.policies(ctx, c.namespace); err != nil {
+		return nil, apiError("read the guardrails of namespace "+c.namespace, err)
+	}
+	if c.namespace != operatorNamespace {
+		if h.operator, err = c.policies(ctx, operatorNamespace); err != nil {
+			h.operatorAway = true
+			h.not = append(h.not, notHeard("the guardrails", operatorNamespace, "and they may be stricter"))
+		}
+	}
+	h.facts.Now = now
+	var actions v1alpha1.ActionList
+	if c.List(ctx, &actions, client.InNamespace(c.namespace)) == nil {
+		h.facts.History = guard.HistoryOf(actions.Items)
+	} else {
+		h.not = append(h.not, notHeard("the actions", c.namespace, "so budgets and breakers ask"))
+	}
+	if in != nil {
+		in.Facts = h.facts
+		c.frozen(ctx, h)
+	}
+	return h, nil
+}
+
+// policies compiles the guardrails of a namespace. One that does not compile asks, as it does for the controllers.
+func (c *cluster) policies(ctx context.Context, namespace string) ([]*guard.Policy, error) {
 	var list v1alpha1.GuardrailList
-	if c.List(ctx, &list, client.InNamespace(namespace)) != nil {
-		return nil, false
+	if err := c.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return nil, err
 	}
 	out := make([]*guard.Policy, 0, len(list.Items))
 	for i := range list.Items {
 		policy, err := guard.Compile(&list.Items[i])
 		if err != nil {
-			return nil, false
+			policy = guard.Broken(&list.Items[i], err)
 		}
 		out = append(out, policy)
 	}
-	return out, true
+	return out, nil
+}
+
+// frozen reads whether a freeze stands over the namespace.
+func (c *cluster) frozen(ctx context.Context, h *heard) {
+	var sides [2][]v1alpha1.Decision
+	for i, namespace := range []string{c.namespace, operatorNamespace} {
+		for _, verdict := range []v1alpha1.Verdict{v1alpha1.VerdictFreeze, v1alpha1.VerdictThaw} {
+			var list v1alpha1.DecisionList
+			if c.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{"spec.verdict": string(verdict)}) != nil {
+				h.not = append(h.not, notHeard("the decisions", namespace, "and they may freeze everything"))
+				break
+			}
+			sides[i] = append(sides[i], list.Items...)
+		}
+	}
+	if f := guard.Frozen(sides[0], sides[1]); f != nil {
+		h.freeze = &report.Freeze{Namespace: f.Namespace, Decision: f.Decision, By: cmp.Or(f.By, "nobody"), Message: f.Message, Since: f.Since.UTC()}
+	}
 }
