@@ -146,9 +146,11 @@ func (f *folding) signals() {
 	f.status.Signals = &v1alpha1.SignalTotals{Total: int64(len(f.world.Signals)), LastTime: last}
 }
 
-// enrichments keeps one record of each lookup, the newest, in the type's order.
+// enrichments keeps one record of each lookup, the newest, in the type's order. Without
+// the type they stay as they stand, and what people look up by hand joins them.
 func (f *folding) enrichments() {
 	if f.world.Type == nil {
+		f.enrichmentsByHand()
 		return
 	}
 	order := map[string]int{}
@@ -168,6 +170,24 @@ func (f *folding) enrichments() {
 	})
 	records = slices.CompactFunc(records, func(a, b v1alpha1.EnrichmentRecord) bool { return RecordKey(a) == RecordKey(b) })
 	f.status.Enrichments = records[:min(len(records), MaxEnrichments)]
+}
+
+func (f *folding) enrichmentsByHand() {
+	records := slices.Clone(f.status.Enrichments)
+	byHand := slices.DeleteFunc(slices.Clone(f.world.Enrichments), func(r v1alpha1.EnrichmentRecord) bool { return r.Decision == "" })
+	slices.SortFunc(byHand, func(a, b v1alpha1.EnrichmentRecord) int {
+		return cmp.Or(strings.Compare(RecordKey(a), RecordKey(b)), a.Time.Compare(b.Time.Time), strings.Compare(a.Error, b.Error), strings.Compare(resultText(a), resultText(b)))
+	})
+	for _, r := range byHand {
+		same := func(known v1alpha1.EnrichmentRecord) bool { return RecordKey(known) == RecordKey(r) }
+		switch at := slices.IndexFunc(records, same); {
+		case at < 0 && len(records) < MaxEnrichments:
+			records = append(records, r)
+		case at >= 0 && !r.Time.Before(&records[at].Time):
+			records[at] = r
+		}
+	}
+	f.status.Enrichments = records
 }
 
 func resultText(r v1alpha1.EnrichmentRecord) string {

@@ -50,6 +50,7 @@ func drawWorld(t *testing.T, r *rapid.T, typ *casefile.Type) casefile.World {
 		if rapid.Bool().Draw(r, "failed") {
 			e.Result, e.Error = nil, "gone"
 		}
+		e.Decision = rapid.SampledFrom([]string{"", "", "d1"}).Draw(r, "asked by")
 		w.Enrichments = append(w.Enrichments, e)
 	}
 	for range rapid.IntRange(0, 3).Draw(r, "runs") {

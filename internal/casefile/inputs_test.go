@@ -119,6 +119,29 @@ func TestInputOfIsTotal(t *testing.T) {
 	})
 }
 
+func TestLookupsByHandNeedNoType(t *testing.T) {
+	byHand := func(decision, result string, minute int) v1alpha1.EnrichmentRecord {
+		return v1alpha1.EnrichmentRecord{Name: "y", Lookup: "x/y", Decision: decision, Input: raw(`{}`), Result: raw(result), Time: at(minute)}
+	}
+	w := world(t, func(w *casefile.World) {
+		w.Type = nil
+		w.Case.Status.Enrichments = []v1alpha1.EnrichmentRecord{record("b", "n", 0), record("a", "n", 0)}
+		w.Enrichments = append([]v1alpha1.EnrichmentRecord{record("c", "n", 0), byHand("d2", "1", 2), byHand("d1", "2", 1), byHand("d1", "3", 2)}, w.Case.Status.Enrichments...)
+	})
+	first := casefile.Fold(t.Context(), w, opened).Status
+	var got []string
+	for _, r := range first.Enrichments {
+		got = append(got, r.Name+r.Decision+string(r.Result.Raw))
+	}
+	if diff := cmp.Diff([]string{`b{}`, `a{}`, "yd13", "yd21"}, got); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
+	w.Case.Status, w.Enrichments = first, first.Enrichments
+	if diff := cmp.Diff(first, casefile.Fold(t.Context(), w, opened).Status); diff != "" {
+		t.Errorf("the next pass writes:\n%s", diff)
+	}
+}
+
 func TestRecordsOfEachItemAreKept(t *testing.T) {
 	w := world(t, func(w *casefile.World) {
 		w.Type = compile(t, propertyCaseType())
