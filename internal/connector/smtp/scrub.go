@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,7 +23,11 @@ func newScrubber(username, password string) scrubber {
 	if password == "" {
 		return scrubber{}
 	}
-	forms := []string{password, url.QueryEscape(password), url.PathEscape(password), hex.EncodeToString([]byte(password))}
+	quoted, ascii := strconv.Quote(password), strconv.QuoteToASCII(password) // as package net/textproto shows an answer that it cannot read
+	forms := []string{
+		password, quoted[1 : len(quoted)-1], ascii[1 : len(ascii)-1],
+		url.QueryEscape(password), url.PathEscape(password), hex.EncodeToString([]byte(password)),
+	}
 	for _, secret := range []string{password, "\x00" + username + "\x00" + password} { // LOGIN and PLAIN send these
 		forms = append(forms, base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawStdEncoding.EncodeToString([]byte(secret)),
 			base64.URLEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)))

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/netip"
 	"net/textproto"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -84,11 +83,8 @@ func (c *connection) dial(ctx context.Context) (net.Conn, error) {
 	return dialer.DialContext(ctx, "tcp", c.address)
 }
 
-// watch ends every read and write of the connection when ctx ends, until stop is called.
+// watch ends every read and write of the connection when ctx ends, its deadline included, until stop is called.
 func watch(ctx context.Context, conn net.Conn) (stop func() bool) {
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline) // a connection that cannot be bounded so is closed by the next line all the same
-	}
 	return context.AfterFunc(ctx, func() { _ = conn.Close() })
 }
 
@@ -201,7 +197,7 @@ func (s *session) unsent(what string, err error) connector.Result {
 	switch {
 	case !answered:
 		reason := connector.UnreachableReason
-		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+		if errors.Is(err, net.ErrClosed) {
 			reason = v1alpha1.DeadlinePassedReason
 		}
 		return failed(v1alpha1.OutcomeNotSent, reason, "nothing was sent: %s broke off: %s", s.host, s.words(err))
@@ -227,16 +223,16 @@ func (s *session) problem(doing string, err error) error {
 // words are an error's message without addresses and ports that differ each time, without secrets, on one line.
 func (s *session) words(err error) string {
 	text := err.Error()
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		text += ": if it is right, give its authority in spec.smtp.caBundle"
-	}
 	timeout, isNet := errors.AsType[net.Error](err)
-	switch operation, ok := errors.AsType[*net.OpError](err); {
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+	if answer, ok := errors.AsType[*textproto.Error](err); ok {
+		text = fmt.Sprintf("%03d %s", answer.Code, answer.Msg) // its own Error quotes, and what is escaped is not found any more
+	} else if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		text += ": if it is right, give its authority in spec.smtp.caBundle"
+	} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		text = "the connection was closed"
-	case errors.Is(err, net.ErrClosed), isNet && timeout.Timeout():
+	} else if errors.Is(err, net.ErrClosed) || isNet && timeout.Timeout() {
 		text = "the time was over"
-	case ok:
+	} else if operation, ok := errors.AsType[*net.OpError](err); ok {
 		text = operation.Err.Error()
 	}
 	return oneLine(s.scrubber.text(text))

@@ -23,7 +23,7 @@ import (
 
 const (
 	username = "casebook"
-	password = "canary-p4ss w0rd/+"
+	password = `canary-p4ss w0rd/+"\é`
 	mark     = "ida-7f3k2-tell"
 )
 

@@ -6,7 +6,7 @@
 package mailpit
 
 import (
-	"crypto/sha1" //nolint:gosec // a form of htpasswd
+	"crypto/sha1"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -138,7 +138,7 @@ func (s *Server) start(program string, options Options) error {
 func (s *Server) secure(options Options) ([]string, error) {
 	var args []string
 	if options.Username != "" {
-		digest := sha1.Sum([]byte(options.Password)) //nolint:gosec // a form of htpasswd that takes any password
+		digest := sha1.Sum([]byte(options.Password)) // a form of htpasswd that takes any password
 		users, err := s.write("users", []byte(options.Username+":{SHA}"+base64.StdEncoding.EncodeToString(digest[:])+"\n"))
 		if err != nil {
 			return nil, err
