@@ -4,8 +4,13 @@
 package docs_test
 
 import (
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
@@ -83,6 +88,42 @@ func TestExpressionsOfExamples(t *testing.T) {
 	for kind := range compilers {
 		if !compiled[kind] {
 			t.Errorf("no page has a %s whose expressions are compiled", kind)
+		}
+	}
+}
+
+// kinds are the environments of expressions.
+var kinds = []expr.Kind{expr.Mapping, expr.Source, expr.CaseType, expr.Guardrail, expr.Playbook, expr.Operation}
+
+var aFunction = regexp.MustCompile("`\\.?([a-zA-Z]+)\\(")
+
+// The table of functions has each function that Casebook adds to CEL, and where it is.
+func TestFunctionsOfExpressions(t *testing.T) {
+	const name = "docs/kinds/README.md"
+	_, table, ok := strings.Cut(read(t, filepath.Join(root(t), name)), "<!-- functions of expressions -->")
+	table, _, ended := strings.Cut(table, "<!-- end of functions -->")
+	if !ok || !ended {
+		t.Fatalf("%s has no table of the functions of expressions", name)
+	}
+	said := map[expr.Kind][]string{}
+	for row := range strings.Lines(table) {
+		cells := strings.Split(row, " | ")
+		if len(cells) != 3 {
+			continue
+		}
+		for _, function := range aFunction.FindAllStringSubmatch(cells[0], -1) {
+			for _, kind := range kinds {
+				if strings.Contains(cells[2], "everywhere") || strings.Contains(cells[2], "`"+string(kind)+"`") {
+					said[kind] = append(said[kind], function[1])
+				}
+			}
+		}
+	}
+	for _, kind := range kinds {
+		slices.Sort(said[kind])
+		said[kind] = slices.Compact(said[kind])
+		if diff := cmp.Diff(expr.MustNew(kind).Functions(), said[kind]); diff != "" {
+			t.Errorf("%s, the functions of %s (-there are +it says):\n%s", name, kind, diff)
 		}
 	}
 }

@@ -8,12 +8,15 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/maxmind/mmdbwriter"
+	"github.com/maxmind/mmdbwriter/mmdbtype"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 
@@ -270,6 +273,15 @@ func TestADatabaseThatIsReplacedIsReadAgain(t *testing.T) {
 		_, err := c.Read(t.Context(), geoip.Locate, anAddress)
 		wantTerminal(t, err, v1alpha1.ReferenceNotFoundReason, "there is no object city.mmdb in the bucket: put it there")
 	}
+	w.away = errors.New("no route to host")
+	if _, err := c.Read(t.Context(), geoip.Locate, anAddress); !errors.Is(err, w.away) {
+		t.Errorf("got %v: what was taken away is not used while the bucket is", err)
+	}
+	w.away = nil
+	w.put("city.mmdb", city(t))
+	if got := where(t, c); got != "Berlin" {
+		t.Errorf("got %s: what is put back is used at once", got)
+	}
 }
 
 func TestABucketThatIsAway(t *testing.T) {
@@ -366,6 +378,32 @@ func TestACountryDatabaseHasNoCoordinates(t *testing.T) {
 		got, err := w.open("soc", "c.mmdb").Read(t.Context(), geoip.Locate, record{"ip": ip})
 		if diff := cmp.Diff(any(want), got); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+	}
+}
+
+func TestADatabaseOfIPv4AloneKnowsNoIPv6(t *testing.T) {
+	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "Our-City", IPVersion: 4, IncludeReservedNetworks: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, network, err := net.ParseCIDR("198.51.100.0/24")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.Insert(network, mmdbtype.Map{"country": mmdbtype.Map{"iso_code": mmdbtype.String("DE")}}); err != nil {
+		t.Fatal(err)
+	}
+	var data bytes.Buffer
+	if _, err := tree.WriteTo(&data); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	w.put("four.mmdb", data.Bytes())
+	for ip, want := range map[string]bool{"198.51.100.4": true, "::ffff:198.51.100.4": true, "2001:db8::1": false} {
+		got, err := w.open("soc", "four.mmdb").Read(t.Context(), geoip.Locate, record{"ip": ip})
+		if found, ok := got.(record); err != nil || !ok || found["found"] != want {
+			t.Errorf("%s is %v, %v; want found: %t", ip, got, err, want)
 		}
 	}
 }

@@ -37,7 +37,7 @@ type database struct {
 	turn    chan struct{} // held by whoever looks at or changes what follows
 
 	checked time.Time // when the bucket was last asked; zero: never
-	etag    string    // of what was read last, usable or not
+	etag    string    // of what was read last, usable or not; empty: nothing
 	broken  error     // why that cannot be used
 }
 
@@ -113,7 +113,7 @@ func (d *database) refresh(ctx context.Context, bucket blob.Bucket) error {
 	if err != nil {
 		return d.unreadable(err)
 	}
-	if info.ETag == d.etag && (d.content.Load() != nil || d.broken != nil) {
+	if info.ETag == d.etag {
 		return nil
 	}
 	if info.Size > MaxSize {
@@ -139,7 +139,7 @@ func (d *database) unreadable(err error) error {
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
 		d.content.Store(nil)
-		d.broken = nil
+		d.etag, d.broken = "", nil
 		return fault.Terminalf(v1alpha1.ReferenceNotFoundReason,
 			"could not read the database of addresses: there is no object %s in the bucket: put it there, or correct spec.geoip.bucket: %w", d.spec.Key, err)
 	case errors.Is(err, blob.ErrTooLarge):
