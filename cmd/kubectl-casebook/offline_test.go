@@ -42,7 +42,7 @@ func TestUsage(t *testing.T) {
 		"verify what is no folder":        {[]string{"evidence", "verify", "/nope", "--key", "/dev/null"}, "there is no such folder"},
 		"export without a folder":         {[]string{"evidence", "export", "rt-1"}, "-o DIR"},
 		"export by uid without a bucket":  {[]string{"evidence", "export", "rt-1", "-o", "/tmp/x", "--uid", "u"}, "--bucket DIR"},
-		"a payload that no mapping reads": {[]string{"normalize", "-"}, "Built in: Falco"},
+		"a payload that no mapping reads": {[]string{"normalize", "-"}, "Built in: Auth0, Microsoft Entra ID, Falco"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) { command(t, "{}", tt.args...).want(t, exitUsage, tt.want) })

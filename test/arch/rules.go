@@ -59,6 +59,8 @@ var layers = []layer{
 	{name: "decision", deny: []string{"guard"}},
 	{name: "action", deny: []string{"connector"}},
 	{name: "playbook", deny: []string{"action"}},
+	// What people write is tried against the code that runs it.
+	{name: "simulate", deny: []string{"ingest", "blob", "evidence"}},
 	{name: "report"},
 	{name: "notify"},
 	{name: "console"},
