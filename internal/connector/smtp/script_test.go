@@ -33,6 +33,7 @@ type script struct {
 	listen  net.Listener
 	spec    v1alpha1.SMTPConnector
 	arrived chan struct{} // closed when the end of the first message arrived
+	relay   *relay        // nil: messages end here
 
 	mu       sync.Mutex
 	commands []string // all of them, without credentials
@@ -89,6 +90,13 @@ func (s *script) stop() {
 	s.serving.Wait()
 }
 
+// tell changes an answer.
+func (s *script) tell(to, answer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers[to] = answer
+}
+
 // seen are the commands so far, and the messages whose end arrived.
 func (s *script) seen() (commands, messages []string) {
 	s.mu.Lock()
@@ -111,7 +119,7 @@ func (s *script) serve(conn net.Conn) {
 		s.mu.Lock()
 		s.commands = append(s.commands, verb)
 		s.mu.Unlock()
-		if !s.say(conn, verb, s.usual(verb)) {
+		if verb == "MAIL" && s.relay != nil && !s.relay.reachable() || !s.say(conn, verb, s.usual(verb)) {
 			return
 		}
 		switch {
@@ -165,12 +173,17 @@ func (s *script) message(conn net.Conn, reader *bufio.Reader) bool {
 	}
 	s.messages = append(s.messages, text.String())
 	s.mu.Unlock()
+	if s.relay != nil {
+		return s.say(conn, "end", s.relay.pass(conn, text.String()))
+	}
 	return s.say(conn, "end", "250 2.0.0 queued as 4F2A")
 }
 
 // say answers, and tells whether the conversation goes on.
 func (s *script) say(conn net.Conn, to, usual string) bool {
+	s.mu.Lock()
 	told, ok := s.answers[to]
+	s.mu.Unlock()
 	if !ok {
 		told = usual
 	}

@@ -203,6 +203,8 @@ func (s *session) unsent(what string, err error) connector.Result {
 		return failed(v1alpha1.OutcomeNotSent, reason, "nothing was sent: %s broke off: %s", s.host, s.words(err))
 	case answer.Code == 530 || answer.Code == 535 || answer.Code == 538: // RFC 4954, section 6
 		return failed(v1alpha1.OutcomeRefused, connector.CredentialsRejectedReason, "%s refused %s: %s", s.host, what, s.words(err))
+	case answer.Code >= 500 && answer.Code < 600 && strings.HasPrefix(answer.Msg, "5.7."): // RFC 3463, section 3.8: by policy
+		return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetForbiddenReason, "%s does not allow %s: %s", s.host, what, s.words(err))
 	case answer.Code >= 500 && answer.Code < 600:
 		return failed(v1alpha1.OutcomeRefused, v1alpha1.RefusedReason, "%s refused %s: %s", s.host, what, s.words(err))
 	case answer.Code >= 400 && answer.Code < 500:
