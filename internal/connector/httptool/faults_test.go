@@ -4,6 +4,7 @@
 package httptool
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type site struct {
 	*office
 	secrets *heldSecrets
 	broken  func(w http.ResponseWriter, r *http.Request) bool // whether it answered, or ended the connection
+	giveUp  func()                                            // called when a request hangs
 	arrived int                                               // mutations
 }
 
@@ -35,18 +37,19 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPatch {
 		s.with(func() { s.arrived++ })
 	}
-	if s.broken == nil || !s.broken(w, r) {
+	if s.broken == nil || !s.broken(w, r.WithContext(context.WithValue(r.Context(), patience{}, s.giveUp))) {
 		s.office.ServeHTTP(w, r)
 	}
 }
 
-func (s *site) open(t *testing.T) (connector.Connector, connector.Request) {
+// open opens the connector, and a context that ends when a request hangs.
+func (s *site) open(t *testing.T) (context.Context, connector.Connector, connector.Request) {
 	t.Helper()
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	object := load(t, "directory")
 	object.Spec.HTTP.BaseURL = server.URL
-	object.Spec.Timeout = &metav1.Duration{Duration: 400 * time.Millisecond}
+	object.Spec.Timeout = &metav1.Duration{Duration: time.Minute}
 	d := dependencies()
 	d.Values = s.secrets
 	opened, err := NewOpener(d).Open(object)
@@ -54,7 +57,10 @@ func (s *site) open(t *testing.T) (connector.Connector, connector.Request) {
 		t.Fatal(err)
 	}
 	target := v1alpha1.Target{Type: "User", Name: "ana@example.com"}
-	return opened, connector.Request{Operation: "suspendUser", Input: ana, Target: target, Mark: "m", Key: "k"}
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	s.giveUp = cancel
+	return ctx, opened, connector.Request{Operation: "suspendUser", Input: ana, Target: target, Mark: "m", Key: "k"}
 }
 
 func newSite() *site {
@@ -82,9 +88,15 @@ const telling = `{"detail":"you sent TOKEN, that is BASE64 or URL"}`
 
 func hanging(_ http.ResponseWriter, r *http.Request) bool {
 	_, _ = io.Copy(io.Discard, r.Body) // so that the server sees the client go
+	if giveUp, ok := r.Context().Value(patience{}).(func()); ok {
+		giveUp()
+	}
 	<-r.Context().Done()
 	return true
 }
+
+// patience is under which the server's context keeps the end of the client's.
+type patience struct{}
 
 func resetting(w http.ResponseWriter, _ *http.Request) bool {
 	conn, _, err := http.NewResponseController(w).Hijack()
@@ -129,8 +141,8 @@ func TestBrokenTargetsAreToldApartAndNoSecretLeaves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite()
 			s.broken = tc.answer
-			opened, _ := s.open(t)
-			_, err := opened.Read(t.Context(), "findUser", ana)
+			ctx, opened, _ := s.open(t)
+			_, err := opened.Read(ctx, "findUser", ana)
 			tells(t, err, tc.terminal, tc.wait)
 			if wait, ok := errors.AsType[*fault.Wait](err); ok && wait.After != 7*time.Second {
 				t.Errorf("it waits %s, want the 7s that were asked for", wait.After)
@@ -142,8 +154,8 @@ func TestBrokenTargetsAreToldApartAndNoSecretLeaves(t *testing.T) {
 			s.broken = func(w http.ResponseWriter, r *http.Request) bool {
 				return r.Method == http.MethodPatch && tc.answer(w, r)
 			}
-			opened, request := s.open(t)
-			result := opened.Do(t.Context(), request)
+			ctx, opened, request := s.open(t)
+			result := opened.Do(ctx, request)
 			if result.Outcome != tc.outcome || result.Reason != tc.reason || result.Message == "" {
 				t.Errorf("Do = %+v, want %s %s", result, tc.outcome, tc.reason)
 			}
@@ -163,8 +175,8 @@ func TestABrokenReadBeforeKeepsTheMutationUnsent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite()
 			s.broken = tc.answer
-			opened, request := s.open(t)
-			result := opened.Do(t.Context(), request)
+			ctx, opened, request := s.open(t)
+			result := opened.Do(ctx, request)
 			want := v1alpha1.OutcomeNotSent
 			if tc.terminal != "" {
 				want = v1alpha1.OutcomeRefused
@@ -178,8 +190,8 @@ func TestABrokenReadBeforeKeepsTheMutationUnsent(t *testing.T) {
 			keeps(t, result)
 			s = newSite()
 			s.broken = tc.answer
-			opened, request = s.open(t)
-			seen, err := opened.Verify(t.Context(), request)
+			ctx, opened, request = s.open(t)
+			seen, err := opened.Verify(ctx, request)
 			tells(t, err, tc.terminal, tc.wait)
 			keeps(t, err)
 			keeps(t, seen)
@@ -192,14 +204,14 @@ func TestProbesSayWhatIsWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite()
 			s.broken = tc.answer
-			opened, _ := s.open(t)
-			err := opened.Probe(t.Context())
+			ctx, opened, _ := s.open(t)
+			err := opened.Probe(ctx)
 			tells(t, err, tc.terminal, tc.wait)
 			keeps(t, err)
 		})
 	}
-	opened, _ := newSite().open(t)
-	if err := opened.Probe(t.Context()); err != nil {
+	ctx, opened, _ := newSite().open(t)
+	if err := opened.Probe(ctx); err != nil {
 		t.Errorf("Probe of what is not broken = %v", err)
 	}
 }
@@ -218,11 +230,11 @@ func TestSecretsThatCannotBeReadShowBeforeAnythingIsSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite()
 			s.secrets = tc.secrets
-			opened, request := s.open(t)
-			_, err := opened.Read(t.Context(), "findUser", ana)
+			ctx, opened, request := s.open(t)
+			_, err := opened.Read(ctx, "findUser", ana)
 			tells(t, err, tc.reason, "")
-			tells(t, opened.Probe(t.Context()), tc.reason, "")
-			result := opened.Do(t.Context(), request)
+			tells(t, opened.Probe(ctx), tc.reason, "")
+			result := opened.Do(ctx, request)
 			want := v1alpha1.OutcomeNotSent
 			if tc.reason != "" {
 				want = v1alpha1.OutcomeRefused
@@ -258,28 +270,55 @@ func TestWithoutAProbeTheCredentialsAreReadAndNothingIsAsked(t *testing.T) {
 func TestUsersWhoExistTwiceOrNotAtAll(t *testing.T) {
 	s := newSite()
 	s.users = append(s.users, s.user("2821", "ana@example.com"))
-	opened, request := s.open(t)
-	if before, err := opened.Before(t.Context(), request); err == nil || !strings.Contains(err.Error(), "this has 2") {
+	ctx, opened, request := s.open(t)
+	if before, err := opened.Before(ctx, request); err == nil || !strings.Contains(err.Error(), "this has 2") {
 		t.Errorf("Before = %+v, %v, want an error that says how many", before, err)
 	}
-	if result := opened.Do(t.Context(), request); result.Outcome != v1alpha1.OutcomeNotSent || s.arrived != 0 {
+	if result := opened.Do(ctx, request); result.Outcome != v1alpha1.OutcomeNotSent || s.arrived != 0 {
 		t.Errorf("Do = %+v", result)
 	}
 	s.users = s.users[1:2]
-	before, err := opened.Before(t.Context(), request)
+	before, err := opened.Before(ctx, request)
 	if err != nil || !before.Gone || before.Message != "there is no User ana@example.com" {
 		t.Errorf("Before = %+v, %v", before, err)
 	}
-	if result := opened.Do(t.Context(), request); result.Outcome != v1alpha1.OutcomeRefused || result.Reason != v1alpha1.TargetReplacedReason || s.arrived != 0 {
+	if result := opened.Do(ctx, request); result.Outcome != v1alpha1.OutcomeRefused || result.Reason != v1alpha1.TargetReplacedReason || s.arrived != 0 {
 		t.Errorf("Do = %+v", result)
+	}
+}
+
+func TestRequestsThatLackTheirMarkOrKeyAreRefusedUnsent(t *testing.T) {
+	target := newOffice()
+	server := httptest.NewServer(target)
+	t.Cleanup(server.Close)
+	object := load(t, "office")
+	object.Spec.HTTP.BaseURL = server.URL
+	opened, err := NewOpener(dependencies()).Open(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := connector.Request{Operation: "page", Input: ana, Target: v1alpha1.Target{Type: "User", Name: "ana@example.com"}, Mark: "m", Key: "k"}
+	unmarked, keyless := whole, whole
+	unmarked.Mark, keyless.Key = "", ""
+	for want, request := range map[string]connector.Request{"has no mark": unmarked, "has no idempotency key": keyless} {
+		result := opened.Do(t.Context(), request)
+		if result.Outcome != v1alpha1.OutcomeRefused || result.Reason != connector.InvalidInputReason || !strings.Contains(result.Message, want) || target.asked != nil {
+			t.Errorf("Do = %+v, want a refusal that says it %s", result, want)
+		}
+	}
+	if result := opened.Do(t.Context(), whole); result.Outcome != v1alpha1.OutcomeAcknowledged {
+		t.Errorf("Do = %+v", result)
+	}
+	if got := target.asked.Get("Idempotency-Key"); got != "k" {
+		t.Errorf("the key that was sent is %q", got)
 	}
 }
 
 func TestADeadlineThatHasPassedSendsNothing(t *testing.T) {
 	s := newSite()
-	opened, request := s.open(t)
+	ctx, opened, request := s.open(t)
 	request.Deadline = time.Unix(1, 0)
-	result := opened.Do(t.Context(), request)
+	result := opened.Do(ctx, request)
 	if result.Outcome != v1alpha1.OutcomeNotSent || result.Reason != v1alpha1.DeadlinePassedReason || s.asked != nil {
 		t.Errorf("Do = %+v, it was sent %v", result, s.asked)
 	}
