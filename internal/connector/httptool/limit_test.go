@@ -60,8 +60,10 @@ func TestLimitsAreSharedByAllOpenings(t *testing.T) {
 		failure.RetryAfter != 30*time.Second || !strings.Contains(failure.Message, "limit of 2 requests a minute") {
 		t.Fatalf("the next exchange = %+v, want it limited for half a minute", failure)
 	}
-	w.clock.SetTime(w.clock.Now().Add(30 * time.Second)) // the one that could not wait used nothing up
-	w.answered(get)
+	w.clock.SetTime(w.clock.Now().Add(30 * time.Second))
+	if _, failure := w.exchangeWithin(within(t, 10*time.Second), get); failure != nil {
+		t.Errorf("after that time: %+v: the one that could not wait used something up", failure)
+	}
 	w.spec.Limits.RequestsPerMinute = 60 // a change takes effect at once
 	w.answered(get)
 }
@@ -232,6 +234,8 @@ func TestBreakerOfAnEndpoint(t *testing.T) {
 	_ = closed.Close()
 	hanging, _ := rawServer(t, nil, hang)
 	resetting, _ := rawServer(t, nil, reset)
+	stalling, _ := rawServer(t, nil, both(write(ok, "Content-Length: 9\r\n\r\nabc"), hang))
+	cutting, _ := rawServer(t, nil, write(ok, "Content-Length: 9\r\n\r\nabc"))
 	failing := httptest.NewServer(status(500, "oops"))
 	defer failing.Close()
 	tests := map[string]struct {
@@ -242,6 +246,8 @@ func TestBreakerOfAnEndpoint(t *testing.T) {
 		"nobody listens":           {"http://" + closed.Addr().String(), time.Minute, true},
 		"the target hangs":         {hanging, 50 * time.Millisecond, true},
 		"the target resets":        {resetting, time.Minute, true},
+		"the answer does not end":  {stalling, 100 * time.Millisecond, true},
+		"the answer is cut off":    {cutting, time.Minute, false},
 		"the target answers 500":   {failing.URL, time.Minute, false},
 		"the answer is too large":  {tooLarge(t), time.Minute, false},
 		"the address is not to be": {"http://localhost:1", time.Minute, false},
