@@ -199,7 +199,7 @@ type ConnectorOperation struct {
 	// +optional
 	Target *OperationTarget `json:"target,omitempty"`
 	// before reads how the target stands before anything is sent. A result that has found == false means that there is
-	// no such target.
+	// no such target, unless already has an answer for it, as that of an operation that makes its target has.
 	// +optional
 	Before *OperationRead `json:"before,omitempty"`
 	// already is a CEL condition over input and before: nothing needs to be done.
@@ -382,8 +382,8 @@ type OperationRollback struct {
 	// input is its input; strings may hold ${ CEL } over input. The same input if left out.
 	// +optional
 	Input *apiextensionsv1.JSON `json:"input,omitempty"`
-	// onlyIf is a CEL condition over input, current and after: the target is still as this operation left it. What
-	// verify expects, of what is read now, if left out.
+	// onlyIf is a CEL condition over input (of the rollback, where that takes another), current and after: the target is
+	// still as this operation left it. What verify expects, of what is read now, if left out.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
