@@ -134,6 +134,9 @@ func into(from map[string]any, to any) error {
 	return decoder.Decode(to)
 }
 
+// mostRan bounds what one entry says ran before.
+const mostRan = 10_000
+
 // history is what ran before, as the test says.
 func history(ran []ranGiven, now time.Time) (*guard.History, error) {
 	out := &guard.History{}
@@ -144,6 +147,9 @@ func history(ran []ranGiven, now time.Time) (*guard.History, error) {
 			if ago, err = time.ParseDuration(r.Ago); err != nil {
 				return nil, fmt.Errorf("given.ran[%d].ago: %w", i, err)
 			}
+		}
+		if r.Times < 0 || r.Times > mostRan {
+			return nil, fmt.Errorf("given.ran[%d].times: %d is not between 0 and %d", i, r.Times, mostRan)
 		}
 		for n := range max(r.Times, 1) {
 			uid := fmt.Sprintf("ran-%d-%d", i, n)

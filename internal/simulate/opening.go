@@ -68,7 +68,7 @@ func (w *world) payload(open Open, file string, caseTypes []*casefile.Type) erro
 			return err
 		}
 		if kept {
-			w.join(source.Name, mapping.Name(), finding, caseTypes)
+			w.take(source.Name, mapping.Name(), finding, caseTypes)
 		}
 	}
 	return nil
@@ -123,8 +123,8 @@ func (w *world) keeps(source *v1alpha1.Source, finding v1alpha1.NormalizedSignal
 	return truth != expr.False, nil
 }
 
-// join opens the case with the first signal, and adds what has its key. Another finding's case is not followed.
-func (w *world) join(source, mapping string, finding v1alpha1.NormalizedSignal, caseTypes []*casefile.Type) {
+// take opens the case with the first signal, and adds what has its key. Another finding's case is not followed.
+func (w *world) take(source, mapping string, finding v1alpha1.NormalizedSignal, caseTypes []*casefile.Type) {
 	t, notes := casefile.Explain(w.ctx, caseTypes, finding)
 	key, by := t.Key(finding, source)
 	name := casefile.SignalName(source, finding.Fingerprint, 0)

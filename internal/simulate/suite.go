@@ -54,12 +54,14 @@ type playbookTest struct {
 }
 
 type playbookGiven struct {
-	Signal  string             `yaml:"signal"`
-	Signals []string           `yaml:"signals"`
-	Mapping string             `yaml:"mapping"`
-	Time    *time.Time         `yaml:"time"`
-	Inputs  map[string]any     `yaml:"inputs"`
-	Case    *caseGiven         `yaml:"case"`
+	Signal  string         `yaml:"signal"`
+	Signals []string       `yaml:"signals"`
+	Mapping string         `yaml:"mapping"`
+	Time    *time.Time     `yaml:"time"`
+	Inputs  map[string]any `yaml:"inputs"`
+	Case    *caseGiven     `yaml:"case"`
+	// Joins are users that a person adds to the case after it came to rest.
+	Joins   []string           `yaml:"joins"`
 	Lookups lookups            `yaml:"lookups"`
 	Answers map[string][]reply `yaml:"answers"`
 }

@@ -50,6 +50,7 @@ type world struct {
 	signals  []v1alpha1.Signal
 	runs     []*v1alpha1.PlaybookRun
 	actions  []*v1alpha1.Action
+	joined   []v1alpha1.Decision
 	ledger   map[string]*ledger // by action
 	replied  map[string]int     // how many replies of an operation were used
 	unsaid   map[string]bool    // what the test should have said, once each
@@ -83,12 +84,34 @@ func (w *world) live() {
 			before = after
 			continue // a write brings the next pass
 		}
-		if due <= 0 || w.now.Add(due).Sub(begin) > horizon {
+		if rests := due <= 0 || w.now.Add(due).Sub(begin) > horizon; rests && !w.join() {
 			return
+		} else if rests {
+			continue
 		}
 		w.now = w.now.Add(due)
 	}
 	w.checker.fail("it does not come to rest: after %d passes the clock stands at %s", maxPasses, w.now.Format(time.RFC3339))
+}
+
+// join adds the users that the test says join later, once.
+func (w *world) join() bool {
+	if len(w.joined) > 0 || len(w.given.Joins) == 0 {
+		return false
+	}
+	d := v1alpha1.Decision{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "join", UID: "join", CreationTimestamp: metav1.NewTime(w.now)},
+		Spec: v1alpha1.DecisionSpec{
+			CaseRef: v1alpha1.RecordRef{Name: w.of.Name, UID: caseUID}, Verdict: v1alpha1.VerdictAdd,
+			Actor: &v1alpha1.Actor{Username: "a person of the test"}, Add: &v1alpha1.AddDecision{},
+		},
+		Status: v1alpha1.DecisionStatus{State: v1alpha1.DecisionCounted},
+	}
+	for _, name := range w.given.Joins {
+		d.Spec.Add.Users = append(d.Spec.Add.Users, v1alpha1.Entity{Name: name, Type: "User"})
+	}
+	w.joined = append(w.joined, d)
+	return true
 }
 
 // digest is everything that a write could have changed.
@@ -127,7 +150,7 @@ func (w *world) pass() time.Duration {
 
 // fold does what the case's controller does: look up, fold, start.
 func (w *world) fold() {
-	in := casefile.World{Case: w.of, Type: w.caseType, Signals: w.signals, Enrichments: w.of.Status.Enrichments}
+	in := casefile.World{Case: w.of, Type: w.caseType, Signals: w.signals, Enrichments: w.of.Status.Enrichments, Decisions: w.joined}
 	for _, run := range w.runs {
 		in.Runs = append(in.Runs, *run)
 	}
