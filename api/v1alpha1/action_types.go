@@ -125,7 +125,7 @@ type ActionSpec struct {
 	// +optional
 	Revision string `json:"revision,omitempty"`
 	// planDigest binds approvals to exactly what will run: SHA-256 in lower-case hex over the canonical JSON of
-	// revision, step, operation, input, target, connector, effect, semantics, rollback and rollbackOf.
+	// revision, step, operation, input, target, connector, connectorRevision, effect, semantics, rollback and rollbackOf.
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	// +kubebuilder:validation:MinLength=64
 	// +kubebuilder:validation:MaxLength=64
@@ -351,6 +351,9 @@ type Attempt struct {
 	// endTime is when the outcome was known.
 	// +optional
 	EndTime *metav1.MicroTime `json:"endTime,omitempty"`
+	// retryAfter is how long the target asked to be left alone.
+	// +optional
+	RetryAfter *metav1.Duration `json:"retryAfter,omitempty"`
 }
 
 // ActionList is a list of Action objects.

@@ -94,6 +94,8 @@ const (
 	NotAsDesiredReason = "NotAsDesired"
 	// OutcomeUnknownReason: whether the operation happened cannot be known without a person.
 	OutcomeUnknownReason = "OutcomeUnknown"
+	// ResolvedByPersonReason: a person said what became of an action whose outcome was unknown.
+	ResolvedByPersonReason = "ResolvedByPerson"
 	// DeadlinePassedReason: the action could not be done before its deadline.
 	DeadlinePassedReason = "DeadlinePassed"
 )

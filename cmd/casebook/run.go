@@ -17,7 +17,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -27,7 +26,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
-	"github.com/casebook-dev/casebook/internal/connector/kubernetes"
 	"github.com/casebook-dev/casebook/internal/controller"
 	"github.com/casebook-dev/casebook/internal/controller/loop"
 	"github.com/casebook-dev/casebook/internal/ingest/gateway"
@@ -93,10 +91,13 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, kept *s
 	if err != nil {
 		return err
 	}
-	operator := types.NamespacedName{Namespace: o.namespace, Name: "casebook-controllers"}
+	connectors, err := openers(ctx, mgr, o)
+	if err != nil {
+		return err
+	}
 	sealer, err := controller.Setup(ctx, mgr, controller.Options{
 		Namespace: o.namespace, Holder: holder, OpenLog: openLog,
-		Connectors: kubernetes.New(mgr.GetConfig(), operator),
+		Connectors: connectors,
 	})
 	if err != nil {
 		return err

@@ -47,7 +47,7 @@ func (d *decision) addFlags(cmd *cobra.Command, need need) {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		d.message = strings.TrimSpace(d.message)
 		if d.message == "" && need == messageNeeded {
-			return usagef("cannot %s %s: there is no reason given", cmd.Name(), args[0]).
+			return usagef("cannot %s: there is no reason given", strings.Join(append([]string{cmd.Name()}, args...), " ")).
 				so("Say why, which is kept as evidence: %s -m \"…\"", strings.Join(append([]string{cmd.CommandPath()}, args...), " "))
 		}
 		return run(cmd, args)

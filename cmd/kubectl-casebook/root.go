@@ -51,9 +51,10 @@ func newRoot(o *options) *cobra.Command {
 			root.AddCommand(command)
 		}
 	}
-	add("look", newQueue(o), newCase(o), newTimeline(o), newWhy(o))
-	add("decide", newTake(o), newAssign(o), newComment(o), newApprove(o), newDeny(o), newAnswer(o), newDo(o), newRollback(o), newClose(o), newReopen(o))
-	add("prove", newSubmit(o), newNormalize(o), newEvidence(o))
+	add("look", newQueue(o), newCase(o), newTimeline(o), newWhy(o), newGuardrail(o))
+	add("decide", newTake(o), newAssign(o), newComment(o), newApprove(o), newDeny(o), newAnswer(o), newDo(o), newLookup(o), newRun(o), newSet(o), newAdd(o),
+		newRollback(o), newResolve(o), newClose(o), newReopen(o), newFreeze(o), newThaw(o))
+	add("prove", newSubmit(o), newNormalize(o), newTest(o), newEvidence(o))
 	root.AddCommand(newVersion(o), newCompletion(o))
 	fitHelp(root)
 	return root

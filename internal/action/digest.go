@@ -15,7 +15,8 @@ import (
 )
 
 // PlanDigest is the SHA-256, in lower-case hex, of the canonical JSON (RFC 8785) of everything that an approval covers:
-// revision, step, operation, input, target, connector, semantics, rollback and what is rolled back. The error says that
+// revision, step, operation, input, target, connector and the revision of its operations, effect, semantics, rollback and
+// what is rolled back. The error says that
 // the input is not JSON.
 func PlanDigest(spec v1alpha1.ActionSpec) (string, error) {
 	plan := map[string]any{
@@ -25,6 +26,7 @@ func PlanDigest(spec v1alpha1.ActionSpec) (string, error) {
 		"input":        spec.Input,
 		"target":       spec.Target,
 		"connectorRef": spec.ConnectorRef,
+		"operations":   spec.ConnectorRevision,
 		"effect":       spec.Effect,
 		"semantics":    spec.Semantics,
 		"rollback":     spec.Rollback,

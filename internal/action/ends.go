@@ -4,7 +4,6 @@
 package action
 
 import (
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -20,8 +19,18 @@ func Fail(status *v1alpha1.ActionStatus, reason, message string, now time.Time) 
 	case v1alpha1.ActionExecuting, v1alpha1.ActionSettling, v1alpha1.ActionVerifying:
 		return Step{Recheck: 10 * time.Second}
 	default:
-		return end(status, v1alpha1.ActionFailed, reason, message, now)
+		return stop(status, v1alpha1.ActionFailed, reason, message, now)
 	}
+}
+
+// stop ends an action that is not to go on. One of which an attempt may have reached the target does not end as if nothing
+// had happened: a person finds out.
+func stop(status *v1alpha1.ActionStatus, state v1alpha1.ActionState, reason, message string, now time.Time) Step {
+	if doubted(status) {
+		return end(status, v1alpha1.ActionUnknown, v1alpha1.OutcomeUnknownReason,
+			"an attempt may have happened, and no other is made ("+message+"): find out what happened", now)
+	}
+	return end(status, state, reason, message, now)
 }
 
 // Person is the journal's form of an actor.
@@ -44,6 +53,11 @@ func ended(status *v1alpha1.ActionStatus) metav1.Condition {
 	return condition(status.State, string(status.State), status.Message)
 }
 
+// waiting is the headline while nothing is known yet.
+func waiting(message string) metav1.Condition {
+	return metav1.Condition{Status: metav1.ConditionUnknown, Reason: v1alpha1.RetryingReason, Message: message}
+}
+
 func condition(state v1alpha1.ActionState, reason, message string) metav1.Condition {
 	c := metav1.Condition{Status: metav1.ConditionFalse, Reason: reason, Message: message}
 	switch state {
@@ -64,20 +78,17 @@ func last(status *v1alpha1.ActionStatus) *v1alpha1.Attempt {
 	return &status.Attempts[len(status.Attempts)-1]
 }
 
-// doubted tells whether an earlier attempt may have done it.
-func doubted(status *v1alpha1.ActionStatus) bool {
-	return slices.ContainsFunc(status.Attempts, func(a v1alpha1.Attempt) bool { return a.Outcome == v1alpha1.OutcomeInDoubt })
-}
-
-// retryAt is when the next attempt may begin: a pause that doubles from one second with each that did not succeed.
-func retryAt(status *v1alpha1.ActionStatus) time.Time {
-	if len(status.Attempts) == 0 || last(status).EndTime == nil {
-		return time.Time{}
+// pause is how long the next attempt waits after one that was not sent: from one second, doubling, to a minute; longer if
+// the target asked for that.
+func pause(status *v1alpha1.ActionStatus) time.Duration {
+	if len(status.Attempts) == 0 || last(status).Outcome != v1alpha1.OutcomeNotSent {
+		return 0 // after a doubt, the settling was the pause
 	}
-	if last(status).Outcome == v1alpha1.OutcomeInDoubt {
-		return time.Time{} // the settling was the pause
+	pause := min(time.Second<<min(last(status).Number-1, 6), time.Minute)
+	if asked := last(status).RetryAfter; asked != nil {
+		pause = max(pause, asked.Duration)
 	}
-	return last(status).EndTime.Add(time.Second << min(len(status.Attempts)-1, 6))
+	return pause
 }
 
 // keepVerdict notes the verdict; one that says the same keeps its time, so that an unchanged world writes nothing.

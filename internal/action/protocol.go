@@ -8,15 +8,20 @@
 //	   │ask             ▲             ├─refused──▶ Failed
 //	   ▼                │             ├─not sent─▶ Ready (again, after a pause)
 //	 Asking ─approved───┘             └─in doubt─▶ Settling ─by semantics─▶ Succeeded | Ready | Unknown
+//	                                  Unknown ─resolved by a person─▶ Succeeded | Failed | Ready
 //
 // An attempt is announced in one write and sent only by a pass that reads that write back; the process that announced it
 // is the only one that may send it. What becomes of an attempt whose process is gone is decided by the operation's
 // declared semantics and never guessed.
+//
+// What must not be cut short (an attempt of another process, settling, reading back) is measured by how long this process
+// has seen it, never by what two clocks say: a clock that jumps cannot make it shorter.
 package action
 
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -30,8 +35,10 @@ const (
 	Skew = 2 * time.Second
 	// VerifyWithin is how long a target may take to show the desired state after it acknowledged.
 	VerifyWithin = 30 * time.Second
-	// MaxAttempts bounds the executions of one action.
+	// MaxAttempts bounds the executions that may have reached the target; a person's Retry allows as many again.
 	MaxAttempts = 5
+	// readAgain is when a target that could not be read is read again.
+	readAgain = 2 * time.Second
 )
 
 // Command is what the world is asked to do next.
@@ -94,6 +101,11 @@ type World struct {
 	Before *Sight
 	// After is what a read after an attempt showed; nil when it was not made.
 	After *Sight
+	// ReadError says why a read that was wanted gave nothing.
+	ReadError string
+	// SeenFor is how long this process has seen the action as it stands: in this state, with this attempt. By a clock that
+	// does not jump.
+	SeenFor time.Duration
 	// Sent is what this process knows of the last attempt; nil when it has not sent it.
 	Sent *Sent
 	// Verifiable says that the operation can be read back.
@@ -102,8 +114,8 @@ type World struct {
 	VerifyWithin time.Duration
 	// KeyRetention is how long the target knows the idempotency key, where the semantics are Keyed.
 	KeyRetention time.Duration
-	// ForwardSettled is when nothing of the action that is taken back can arrive any more; zero: it cannot now.
-	ForwardSettled time.Time
+	// Unready says why a rollback cannot begin yet: what it takes back has not ended. Empty otherwise.
+	Unready string
 	// Resolutions are the counted decisions on what became of this action.
 	Resolutions []v1alpha1.Resolution
 	// Settle is how long a request whose answer was lost may still arrive.
@@ -134,13 +146,14 @@ type Reads struct {
 	After bool
 }
 
-// Wants says which reads the next call of Next needs, for an action with this status and permission.
-func Wants(status v1alpha1.ActionStatus, p Permission, now time.Time, settle time.Duration) Reads {
+// Wants says which reads the next call of Next needs, for an action with this status in this world.
+func Wants(status v1alpha1.ActionStatus, w World) Reads {
+	p := w.Permission
 	switch status.State {
 	case v1alpha1.ActionVerifying:
-		return Reads{After: true}
+		return Reads{After: w.Verifiable}
 	case v1alpha1.ActionSettling:
-		return Reads{After: settled(status, now, settle)}
+		return Reads{After: w.Verifiable && w.SeenFor >= w.Settle}
 	case "", v1alpha1.ActionPending, v1alpha1.ActionReady, v1alpha1.ActionAsking, v1alpha1.ActionHeld:
 		return Reads{Before: permitted(p)}
 	default:
@@ -162,7 +175,9 @@ func Next(namespace, name string, spec v1alpha1.ActionSpec, status *v1alpha1.Act
 	case v1alpha1.ActionSettling:
 		return settle(spec, status, w, now)
 	case v1alpha1.ActionVerifying:
-		return verify(status, w, now)
+		return verify(status, w, w.SeenFor, now)
+	case v1alpha1.ActionUnknown:
+		return resolve(status, w, now)
 	default:
 		return Step{Headline: ended(status)}
 	}
@@ -171,7 +186,7 @@ func Next(namespace, name string, spec v1alpha1.ActionSpec, status *v1alpha1.Act
 // begin goes from the intent to an announced attempt, as far as guardrails, people and the target allow.
 func begin(namespace, name string, spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, now time.Time) Step {
 	if !now.Before(spec.DeadlineTime.Time) {
-		return end(status, v1alpha1.ActionExpired, v1alpha1.DeadlinePassedReason, "the deadline passed before it could be done", now)
+		return stop(status, v1alpha1.ActionExpired, v1alpha1.DeadlinePassedReason, "the deadline passed before it could be done", now)
 	}
 	keepVerdict(status, w.Permission.Verdict)
 	if step, stop := permit(spec, status, w, now); stop {
@@ -181,16 +196,23 @@ func begin(namespace, name string, spec v1alpha1.ActionSpec, status *v1alpha1.Ac
 		status.State, status.Message = v1alpha1.ActionHeld, w.Withheld
 		return Step{Recheck: 10 * time.Second}
 	}
-	if again := retryAt(status); now.Before(again) {
-		status.State = v1alpha1.ActionReady
-		return Step{Recheck: again.Sub(now)}
+	if w.Unready != "" {
+		status.State, status.Message = v1alpha1.ActionReady, w.Unready
+		return Step{Recheck: readAgain}
+	}
+	if left := pause(status) - w.SeenFor; left > 0 && status.State == v1alpha1.ActionReady {
+		return Step{Recheck: left}
 	}
 	if step, stop := lookBefore(spec, status, w, now); stop {
 		return step
 	}
-	if len(status.Attempts) >= MaxAttempts {
-		return end(status, v1alpha1.ActionFailed, v1alpha1.RefusedReason,
-			fmt.Sprintf("given up after %d attempts: %s", MaxAttempts, status.Attempts[len(status.Attempts)-1].Message), now)
+	if doubted(status) && forgotten(spec, status, w, now) && !w.Verifiable {
+		return end(status, v1alpha1.ActionUnknown, v1alpha1.OutcomeUnknownReason,
+			"it may or may not have happened, and the target does not know the idempotency key any more: find out what happened", now)
+	}
+	if most := MaxAttempts * (1 + retries(status)); reached(status) >= most {
+		return end(status, v1alpha1.ActionUnknown, v1alpha1.OutcomeUnknownReason,
+			fmt.Sprintf("given up after %d attempts, each in doubt: %s", most, last(status).Message), now)
 	}
 	announce(namespace, name, spec, status, w, now)
 	return Step{Recheck: time.Millisecond, Actor: approver(w.Permission)}
@@ -201,9 +223,9 @@ func permit(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, no
 	p := w.Permission
 	switch {
 	case p.Verdict.Answer == v1alpha1.AnswerDeny:
-		return end(status, v1alpha1.ActionDenied, v1alpha1.DeniedByGuardrailReason, p.Verdict.Because, now), true
+		return stop(status, v1alpha1.ActionDenied, v1alpha1.DeniedByGuardrailReason, p.Verdict.Because, now), true
 	case p.Denied != nil:
-		step := end(status, v1alpha1.ActionDenied, v1alpha1.DeniedByPersonReason, "denied by "+p.Denied.Actor.Username+": "+p.DeniedBecause, now)
+		step := stop(status, v1alpha1.ActionDenied, v1alpha1.DeniedByPersonReason, "denied by "+p.Denied.Actor.Username+": "+p.DeniedBecause, now)
 		step.Actor = Person(p.Denied.Actor)
 		return step, true
 	case p.Verdict.Answer == v1alpha1.AnswerAllow:
@@ -217,7 +239,7 @@ func permit(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, no
 		return Step{}, false // the question stays: an approval may be used while it stood, or once it was used
 	}
 	if !now.Before(due) {
-		return end(status, v1alpha1.ActionExpired, v1alpha1.ApprovalExpiredReason, "nobody entitled answered in time", now), true
+		return stop(status, v1alpha1.ActionExpired, v1alpha1.ApprovalExpiredReason, "nobody entitled answered in time", now), true
 	}
 	status.State, status.Message = v1alpha1.ActionAsking, p.Verdict.Because
 	return Step{Recheck: due.Sub(now), Headline: metav1.Condition{
@@ -243,7 +265,10 @@ func lookBefore(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World
 	before := w.Before
 	if before == nil {
 		status.State = v1alpha1.ActionReady
-		return Step{Recheck: time.Second}, true
+		if w.ReadError != "" {
+			status.Message = "the target could not be read: " + w.ReadError
+		}
+		return Step{Recheck: readAgain}, true
 	}
 	if len(status.Attempts) == 0 {
 		status.Before = before.State
@@ -256,15 +281,21 @@ func lookBefore(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World
 	case before.Desired:
 		return end(status, v1alpha1.ActionNotNeeded, v1alpha1.AlreadySoReason, cmp.Or(before.Message, "the target was already as desired"), now), true
 	case spec.RollbackOf != nil && !before.AsLeft:
-		return end(status, v1alpha1.ActionFailed, v1alpha1.TargetChangedReason, before.Message, now), true
+		return stop(status, v1alpha1.ActionFailed, v1alpha1.TargetChangedReason, before.Message, now), true
 	}
 	return Step{}, false
 }
 
 func announce(namespace, name string, spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, now time.Time) {
 	status.State, status.Message = v1alpha1.ActionExecuting, ""
+	number := int32(1)
+	if n := len(status.Attempts); n > 0 {
+		number = status.Attempts[n-1].Number + 1
+	}
+	// What never reached the target leaves room: the journal has it.
+	status.Attempts = slices.DeleteFunc(slices.Clone(status.Attempts), func(a v1alpha1.Attempt) bool { return a.Outcome == v1alpha1.OutcomeNotSent })
 	status.Attempts = append(status.Attempts, v1alpha1.Attempt{
-		Number:       int32(len(status.Attempts) + 1),
+		Number:       number,
 		Key:          Key(namespace, name, spec.PlanDigest),
 		Holder:       w.Holder,
 		StartTime:    metav1.NewMicroTime(now),
@@ -277,7 +308,7 @@ func announce(namespace, name string, spec v1alpha1.ActionSpec, status *v1alpha1
 func execute(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, now time.Time) Step {
 	attempt := last(status)
 	if attempt.Holder != w.Holder {
-		if left := attempt.DeadlineTime.Add(Skew).Sub(now); left > 0 {
+		if left := attempt.DeadlineTime.Sub(attempt.StartTime.Time) + Skew - w.SeenFor; left > 0 {
 			return Step{Recheck: left}
 		}
 		return doubt(status, "the operator that announced this attempt stopped before it told the outcome", now)
@@ -321,12 +352,15 @@ func note(status *v1alpha1.ActionStatus, w World, now time.Time) Step {
 			return end(status, v1alpha1.ActionSucceeded, v1alpha1.AcknowledgedReason, cmp.Or(sent.Message, "the target acknowledged it; there is nothing to read back"), now)
 		}
 		status.State = v1alpha1.ActionVerifying
-		return verify(status, w, now)
+		return verify(status, w, 0, now)
 	case v1alpha1.OutcomeRefused:
 		return end(status, v1alpha1.ActionFailed, cmp.Or(sent.Reason, v1alpha1.RefusedReason), sent.Message, now)
 	case v1alpha1.OutcomeNotSent:
 		status.State, status.Message = v1alpha1.ActionReady, sent.Message
-		return Step{Recheck: retryAt(status).Sub(now)}
+		if sent.RetryAfter > 0 {
+			attempt.RetryAfter = &metav1.Duration{Duration: sent.RetryAfter}
+		}
+		return Step{Recheck: pause(status)}
 	default:
 		status.State, status.Message = v1alpha1.ActionSettling, sent.Message
 		return Step{Recheck: w.Settle}
@@ -337,55 +371,4 @@ func doubt(status *v1alpha1.ActionStatus, message string, now time.Time) Step {
 	closeAttempt(last(status), v1alpha1.OutcomeInDoubt, "", message, now)
 	status.State, status.Message = v1alpha1.ActionSettling, message
 	return Step{Recheck: time.Millisecond}
-}
-
-// settle decides, once the request can no longer arrive, what the doubt comes to.
-func settle(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, now time.Time) Step {
-	if !settled(*status, now, w.Settle) {
-		return Step{Recheck: last(status).EndTime.Add(w.Settle).Sub(now)}
-	}
-	if w.After != nil && w.After.Desired {
-		return done(status, w.After, now)
-	}
-	switch spec.Semantics {
-	case v1alpha1.Idempotent, v1alpha1.Keyed:
-		status.State = v1alpha1.ActionReady
-		return Step{Recheck: time.Millisecond}
-	case v1alpha1.ReadBack:
-		if w.After == nil {
-			return end(status, v1alpha1.ActionUnknown, v1alpha1.OutcomeUnknownReason, "the target could not be read after the doubt: find out what happened", now)
-		}
-		status.State = v1alpha1.ActionReady
-		return Step{Recheck: time.Millisecond}
-	default:
-		return end(status, v1alpha1.ActionUnknown, v1alpha1.OutcomeUnknownReason, "it may or may not have happened, and repeating is not safe: find out what happened", now)
-	}
-}
-
-func settled(status v1alpha1.ActionStatus, now time.Time, settle time.Duration) bool {
-	if len(status.Attempts) == 0 || last(&status).EndTime == nil {
-		return true
-	}
-	return !now.Before(last(&status).EndTime.Add(settle))
-}
-
-// verify reads back until the target is as desired, or too late.
-func verify(status *v1alpha1.ActionStatus, w World, now time.Time) Step {
-	if w.After != nil && w.After.Desired {
-		return done(status, w.After, now)
-	}
-	if now.After(last(status).EndTime.Add(VerifyWithin)) {
-		message := "the target could not be read back"
-		if w.After != nil {
-			status.After = w.After.State
-			message = "the target acknowledged it but is not as desired: " + w.After.Message
-		}
-		return end(status, v1alpha1.ActionFailed, v1alpha1.NotAsDesiredReason, message, now)
-	}
-	return Step{Recheck: time.Second}
-}
-
-func done(status *v1alpha1.ActionStatus, after *Sight, now time.Time) Step {
-	status.After = after.State
-	return end(status, v1alpha1.ActionSucceeded, v1alpha1.VerifiedReason, cmp.Or(after.Message, "read back: the target is as desired"), now)
 }

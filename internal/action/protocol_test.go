@@ -72,6 +72,12 @@ func acknowledged(ago time.Duration) func(*v1alpha1.Attempt) {
 	}
 }
 
+func resolved(outcome v1alpha1.ResolveOutcome) func(*World, v1alpha1.ActionSpec) {
+	return func(w *World, _ v1alpha1.ActionSpec) {
+		w.Resolutions = []v1alpha1.Resolution{{Decision: "d1", Outcome: outcome, Message: "its log says so", Actor: v1alpha1.Actor{Username: "mia"}}}
+	}
+}
+
 func TestNext(t *testing.T) {
 	type want struct {
 		State    v1alpha1.ActionState
@@ -80,9 +86,7 @@ func TestNext(t *testing.T) {
 		Reason   string
 	}
 	other := func(a *v1alpha1.Attempt) { a.Holder = "another" }
-	gone := func(a *v1alpha1.Attempt) {
-		a.Holder, a.DeadlineTime = "another", metav1.NewMicroTime(now.Add(-Skew))
-	}
+	long := func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor = time.Hour }
 	for name, tt := range map[string]struct {
 		semantics v1alpha1.Semantics
 		status    v1alpha1.ActionStatus
@@ -158,7 +162,8 @@ func TestNext(t *testing.T) {
 			want:   want{State: v1alpha1.ActionExecuting, Attempts: 1},
 		},
 		"an attempt whose process is gone is in doubt, never sent by another": {
-			status: attempted(v1alpha1.ActionExecuting, gone),
+			status: attempted(v1alpha1.ActionExecuting, other),
+			world:  long,
 			want:   want{State: v1alpha1.ActionSettling, Attempts: 1},
 		},
 		"an acknowledgement that is read back succeeds": {
@@ -177,8 +182,10 @@ func TestNext(t *testing.T) {
 		},
 		"a target that says yes and does nothing fails in the end": {
 			status: attempted(v1alpha1.ActionVerifying, acknowledged(VerifyWithin+time.Second)),
-			world:  func(w *World, _ v1alpha1.ActionSpec) { w.After = &Sight{Message: "the label is gone"} },
-			want:   want{State: v1alpha1.ActionFailed, Attempts: 1, Reason: v1alpha1.NotAsDesiredReason},
+			world: func(w *World, _ v1alpha1.ActionSpec) {
+				w.SeenFor, w.After = VerifyWithin, &Sight{Message: "the label is gone"}
+			},
+			want: want{State: v1alpha1.ActionFailed, Attempts: 1, Reason: v1alpha1.NotAsDesiredReason},
 		},
 		"a timeout is no failure: it is settled first": {
 			status: attempted(v1alpha1.ActionExecuting, nil),
@@ -192,29 +199,138 @@ func TestNext(t *testing.T) {
 		},
 		"a doubt that turns out done succeeds": {
 			status: attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
-			world:  func(w *World, _ v1alpha1.ActionSpec) { w.After = &Sight{Desired: true} },
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor, w.After = w.Settle, &Sight{Desired: true} },
 			want:   want{State: v1alpha1.ActionSucceeded, Attempts: 1, Reason: v1alpha1.VerifiedReason},
 		},
 		"an idempotent operation in doubt is tried again": {
 			status: attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
-			world:  func(w *World, _ v1alpha1.ActionSpec) { w.After = &Sight{} },
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor, w.After = w.Settle, &Sight{} },
 			want:   want{State: v1alpha1.ActionReady, Attempts: 1},
 		},
 		"an operation that may run at most once ends unknown": {
 			semantics: v1alpha1.AtMostOnce,
 			status:    attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
-			world:     func(w *World, _ v1alpha1.ActionSpec) { w.After = &Sight{} },
+			world:     func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor, w.After = w.Settle, &Sight{} },
 			want:      want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
 		},
 		"an operation that must be read back and cannot be ends unknown": {
 			semantics: v1alpha1.ReadBack,
 			status:    attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
+			world:     long,
 			want:      want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
 		},
 		"a retry that finds the target as desired after a doubt has succeeded, not been needless": {
 			status: attempted(v1alpha1.ActionReady, doubtful(time.Minute)),
 			world:  func(w *World, _ v1alpha1.ActionSpec) { w.Before.Desired = true },
 			want:   want{State: v1alpha1.ActionSucceeded, Attempts: 1, Reason: v1alpha1.VerifiedReason},
+		},
+		"an operation that must be read back is read again for a while": {
+			semantics: v1alpha1.ReadBack,
+			status:    attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
+			world:     func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor, w.ReadError = w.Settle, "it is down" },
+			want:      want{State: v1alpha1.ActionSettling, Attempts: 1},
+		},
+		"what is read back and not there is tried again": {
+			semantics: v1alpha1.ReadBack,
+			status:    attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
+			world:     func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor, w.After = w.Settle, &Sight{} },
+			want:      want{State: v1alpha1.ActionReady, Attempts: 1},
+		},
+		"a key that the target still knows is sent again": {
+			semantics: v1alpha1.Keyed,
+			status:    attempted(v1alpha1.ActionSettling, doubtful(time.Second)),
+			world: func(w *World, _ v1alpha1.ActionSpec) {
+				w.SeenFor, w.KeyRetention, w.Verifiable = w.Settle, time.Hour, false
+			},
+			want: want{State: v1alpha1.ActionReady, Attempts: 1},
+		},
+		"a key that the target may have forgotten is not sent again unread": {
+			semantics: v1alpha1.Keyed,
+			status:    attempted(v1alpha1.ActionSettling, doubtful(time.Second)),
+			world: func(w *World, _ v1alpha1.ActionSpec) {
+				w.SeenFor, w.KeyRetention, w.Verifiable = w.Settle, time.Hour, false
+			},
+			late: 55 * time.Minute,
+			want: want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
+		},
+		"nor after it waited for its turn so long": {
+			semantics: v1alpha1.Keyed,
+			status:    attempted(v1alpha1.ActionHeld, doubtful(time.Second)),
+			world:     func(w *World, _ v1alpha1.ActionSpec) { w.KeyRetention, w.Verifiable = time.Hour, false },
+			late:      55 * time.Minute,
+			want:      want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
+		},
+		"a target that was never read back leaves unknown what it acknowledged": {
+			status: attempted(v1alpha1.ActionVerifying, acknowledged(time.Second)),
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor, w.ReadError = VerifyWithin, "it is down" },
+			want:   want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
+		},
+		"a clock that jumps an hour takes over nobody's attempt": {
+			status: attempted(v1alpha1.ActionExecuting, other),
+			late:   time.Hour,
+			want:   want{State: v1alpha1.ActionExecuting, Attempts: 1},
+		},
+		"a clock that jumps an hour settles no doubt": {
+			status: attempted(v1alpha1.ActionSettling, doubtful(time.Second)),
+			late:   time.Hour,
+			want:   want{State: v1alpha1.ActionSettling, Attempts: 1},
+		},
+		"a doubt does not end as expired": {
+			status: attempted(v1alpha1.ActionReady, doubtful(time.Second)),
+			late:   2 * time.Hour,
+			want:   want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
+		},
+		"a doubt does not end as denied": {
+			status: attempted(v1alpha1.ActionReady, doubtful(time.Second)),
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.Permission.Verdict.Answer = v1alpha1.AnswerDeny },
+			want:   want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
+		},
+		"a person who found that it happened ends it": {
+			status: attempted(v1alpha1.ActionUnknown, doubtful(time.Minute)),
+			world:  resolved(v1alpha1.ResolveHappened),
+			want:   want{State: v1alpha1.ActionSucceeded, Attempts: 1, Reason: v1alpha1.ResolvedByPersonReason},
+		},
+		"a person who found that it did not ends it": {
+			status: attempted(v1alpha1.ActionUnknown, doubtful(time.Minute)),
+			world:  resolved(v1alpha1.ResolveDidNot),
+			want:   want{State: v1alpha1.ActionFailed, Attempts: 1, Reason: v1alpha1.ResolvedByPersonReason},
+		},
+		"a person may have it tried again": {
+			semantics: v1alpha1.AtMostOnce,
+			status:    attempted(v1alpha1.ActionUnknown, doubtful(time.Minute)),
+			world:     resolved(v1alpha1.ResolveRetry),
+			want:      want{State: v1alpha1.ActionReady, Attempts: 1, Reason: v1alpha1.RetryingReason},
+		},
+		"a decision resolves once": {
+			status: func() v1alpha1.ActionStatus {
+				s := attempted(v1alpha1.ActionUnknown, doubtful(time.Minute))
+				s.Resolutions = []v1alpha1.Resolution{{Decision: "d1", Outcome: v1alpha1.ResolveRetry}}
+				return s
+			}(),
+			world: resolved(v1alpha1.ResolveRetry),
+			want:  want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: "Unknown"},
+		},
+		"a target that asks to be left alone is": {
+			status: func() v1alpha1.ActionStatus {
+				s := attempted(v1alpha1.ActionReady, nil)
+				s.Attempts[0].Outcome, s.Attempts[0].RetryAfter = v1alpha1.OutcomeNotSent, &metav1.Duration{Duration: time.Minute}
+				return s
+			}(),
+			world: func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor = 59 * time.Second },
+			want:  want{State: v1alpha1.ActionReady, Attempts: 1},
+		},
+		"an attempt that was not sent makes room for the next": {
+			status: func() v1alpha1.ActionStatus {
+				s := attempted(v1alpha1.ActionReady, nil)
+				s.Attempts[0].Outcome = v1alpha1.OutcomeNotSent
+				return s
+			}(),
+			world: long,
+			want:  want{State: v1alpha1.ActionExecuting, Attempts: 1},
+		},
+		"a rollback waits until what it takes back has ended": {
+			world: func(w *World, _ v1alpha1.ActionSpec) { w.Unready = "it goes on" },
+			want:  want{State: v1alpha1.ActionReady},
 		},
 		"nothing begins after the action's deadline": {
 			late: 2 * time.Hour,
@@ -278,6 +394,7 @@ func TestPlanDigestCoversWhatIsApproved(t *testing.T) {
 		"input":      func(s *v1alpha1.ActionSpec) { s.Input.Raw = []byte(`{"name":"web-2"}`) },
 		"target":     func(s *v1alpha1.ActionSpec) { s.Target.UID = "u2" },
 		"connector":  func(s *v1alpha1.ActionSpec) { s.ConnectorRef.UID = "c2" },
+		"operations": func(s *v1alpha1.ActionSpec) { s.ConnectorRevision = "r2" },
 		"semantics":  func(s *v1alpha1.ActionSpec) { s.Semantics = v1alpha1.AtMostOnce },
 		"rollback":   func(s *v1alpha1.ActionSpec) { s.Rollback.NotPossible = "x" },
 		"rollbackOf": func(s *v1alpha1.ActionSpec) { s.RollbackOf = &v1alpha1.RecordRef{Name: "x"} },

@@ -32,6 +32,7 @@ type actionKind struct {
 	guardrails *guardrails
 	holder     string // this process, never another
 	sent       *sentAttempts
+	seen       *sightings
 	clock      clock.PassiveClock
 }
 
@@ -47,6 +48,7 @@ func (k *actionKind) Observe(ctx context.Context, a *v1alpha1.Action) (actionWor
 	w := actionWorld{World: action.World{Holder: k.holder, Timeout: 10 * time.Second, Settle: 5 * time.Second}}
 	if a.Status.State.Ended() && a.Status.State != v1alpha1.ActionUnknown {
 		k.sent.forget(a.UID)
+		k.seen.forget(a.UID)
 		k.guardrails.release(a)
 		return w, nil
 	}
@@ -73,11 +75,12 @@ func (k *actionKind) Observe(ctx context.Context, a *v1alpha1.Action) (actionWor
 	if err := k.hold(ctx, k.client, a, &w); err != nil {
 		return w, err
 	}
-	forward, err := k.forward(ctx, a, opened, &w)
+	forward, err := k.forward(ctx, a, &w)
 	if err != nil {
-		return w, w.refuse(err)
+		return w, err
 	}
-	return w, w.look(ctx, opened, a, forward, action.Wants(a.Status, w.Permission, k.clock.Now(), w.Settle))
+	w.SeenFor = k.seen.since(a, k.clock.Now())
+	return w, w.look(ctx, opened, a, forward, action.Wants(a.Status, w.World))
 }
 
 // declare notes what the operation says of itself.
@@ -92,8 +95,9 @@ func (w *actionWorld) declare(opened openConnector, a *v1alpha1.Action) error {
 	return nil
 }
 
-// forward is the action that a rollback takes back. The rollback waits until nothing of it can arrive any more.
-func (k *actionKind) forward(ctx context.Context, a *v1alpha1.Action, opened openConnector, w *actionWorld) (*v1alpha1.Action, error) {
+// forward is the action that a rollback takes back. It has ended, and nothing of it can arrive any more: an attempt in
+// doubt settles before its action ends.
+func (k *actionKind) forward(ctx context.Context, a *v1alpha1.Action, w *actionWorld) (*v1alpha1.Action, error) {
 	if a.Spec.RollbackOf == nil {
 		return nil, nil
 	}
@@ -101,20 +105,8 @@ func (k *actionKind) forward(ctx context.Context, a *v1alpha1.Action, opened ope
 	if err := k.client.Get(ctx, types.NamespacedName{Namespace: a.Namespace, Name: a.Spec.RollbackOf.Name}, &forward); err != nil {
 		return nil, fmt.Errorf("read action %s, which is to be taken back: %w", a.Spec.RollbackOf.Name, err)
 	}
-	if n := len(forward.Status.Attempts); n > 0 {
-		attempt := forward.Status.Attempts[n-1]
-		w.ForwardSettled = attempt.DeadlineTime.Add(opened.settle)
-		if attempt.EndTime != nil {
-			w.ForwardSettled = attempt.EndTime.Add(opened.settle)
-		}
-		if attempt.Outcome == v1alpha1.OutcomeAcknowledged || attempt.Outcome == v1alpha1.OutcomeRefused {
-			w.ForwardSettled = time.Time{} // its answer came: nothing of it is on its way
-		}
-	}
-	for _, earlier := range forward.Status.Attempts {
-		if earlier.Outcome == v1alpha1.OutcomeInDoubt && earlier.EndTime != nil && earlier.EndTime.Add(opened.settle).After(w.ForwardSettled) {
-			w.ForwardSettled = earlier.EndTime.Add(opened.settle)
-		}
+	if !forward.Status.State.Ended() {
+		w.Unready = "action " + forward.Name + ", which is to be taken back, has not ended"
 	}
 	return &forward, nil
 }
@@ -135,22 +127,32 @@ func (w *actionWorld) look(ctx context.Context, opened openConnector, a, forward
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.Timeout)
 	defer cancel()
-	if wants.Before {
+	switch {
+	case wants.Before:
 		seen, err := opened.Before(ctx, request)
 		if err != nil {
-			return w.refuse(err)
+			return w.unread(err)
 		}
 		w.Before, err = sight(seen)
 		return err
-	}
-	if wants.After {
+	case wants.After:
 		seen, err := opened.Verify(ctx, request)
 		if err != nil {
-			return w.refuse(err)
+			w.ReadError = err.Error() // a doubt is not ended by a read that fails, whatever the reason
+			return nil
 		}
 		w.After, err = sight(seen)
 		return err
 	}
+	return nil
+}
+
+// unread keeps why the target could not be read before an attempt; what can never be read can never be done.
+func (w *actionWorld) unread(err error) error {
+	if _, terminal := errors.AsType[*fault.Terminal](err); terminal {
+		return w.refuse(err)
+	}
+	w.ReadError = err.Error()
 	return nil
 }
 
@@ -186,7 +188,7 @@ func (k *actionKind) Act(ctx context.Context, a *v1alpha1.Action, _ action.Comma
 	if err := w.declare(opened, a); err != nil {
 		return err
 	}
-	forward, err := k.forward(ctx, a, opened, &w)
+	forward, err := k.forward(ctx, a, &w)
 	if err != nil {
 		return err
 	}

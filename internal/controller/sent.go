@@ -67,3 +67,40 @@ func (s *sentAttempts) forget(uid types.UID) {
 	defer s.mu.Unlock()
 	delete(s.last, uid)
 }
+
+// sightings is since when this process sees actions as they stand: waiting is measured by it, for two clocks, and one
+// clock at two times, may differ by anything.
+type sightings struct {
+	mu   sync.Mutex
+	last map[types.UID]sighting
+}
+
+type sighting struct {
+	state  v1alpha1.ActionState
+	number int32
+	since  time.Time
+}
+
+// since is how long an action has been seen in its state, with its last attempt.
+func (s *sightings) since(a *v1alpha1.Action, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		s.last = map[types.UID]sighting{}
+	}
+	seen := sighting{state: a.Status.State, since: now}
+	if n := len(a.Status.Attempts); n > 0 {
+		seen.number = a.Status.Attempts[n-1].Number
+	}
+	if known, ok := s.last[a.UID]; ok && known.state == seen.state && known.number == seen.number {
+		return now.Sub(known.since) // monotonic, for both are of this process
+	}
+	s.last[a.UID] = seen
+	return 0
+}
+
+func (s *sightings) forget(uid types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.last, uid)
+}

@@ -124,7 +124,7 @@ func setupRecords(mgr ctrl.Manager, direct client.Client, o Options, sealer *Sea
 		complete(mgr, "action", &loop.Loop[*v1alpha1.Action, actionWorld, action.Command]{
 			Kind: &actionKind{
 				client: c, live: direct, connectors: use, guardrails: &guardrails{client: c, live: direct, connectors: use, namespace: o.Namespace},
-				holder: o.Holder, sent: &sentAttempts{}, clock: o.Clock,
+				holder: o.Holder, sent: &sentAttempts{}, seen: &sightings{}, clock: o.Clock,
 			}, Headline: v1alpha1.ExecutedCondition, Record: true, Client: c, Events: mgr.GetEventRecorder("action"), Actor: "action",
 			Clock: o.Clock, Heads: sealer,
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Action{}).Watches(&v1alpha1.Decision{}, toActionsDecided(c, o.Namespace)).

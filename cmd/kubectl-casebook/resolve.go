@@ -1,0 +1,112 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/report"
+)
+
+// newResolve says what became of an action whose outcome is unknown.
+func newResolve(o *options) *cobra.Command {
+	d := &decision{options: o}
+	var happened, didNot, retry bool
+	cmd := &cobra.Command{
+		Use:   "resolve CASE/HANDLE --happened|--did-not|--retry -m MESSAGE",
+		Short: "Say what became of an action whose outcome is unknown",
+		Long: "Say what became of an action whose outcome is unknown: it may or may not have happened, and repeating it by itself " +
+			"would not be safe. Look at the target first; what you found is kept as evidence.\n\n" +
+			"--happened: it did, and the action has succeeded. --did-not: it did not, and the action has failed. --retry: it did not, " +
+			"and is to be tried again, under the same guardrails.",
+		Args:              exactly("CASE/HANDLE"),
+		ValidArgsFunction: completeActions(o),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var chosen []v1alpha1.ResolveOutcome
+			for _, one := range []struct {
+				given   bool
+				outcome v1alpha1.ResolveOutcome
+			}{{happened, v1alpha1.ResolveHappened}, {didNot, v1alpha1.ResolveDidNot}, {retry, v1alpha1.ResolveRetry}} {
+				if one.given {
+					chosen = append(chosen, one.outcome)
+				}
+			}
+			if len(chosen) != 1 {
+				return usagef("cannot resolve %s: say exactly one of --happened, --did-not and --retry", args[0]).so("Nothing was decided.")
+			}
+			name, handle, err := parseHandle(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			c, err := d.connect()
+			if err != nil {
+				return err
+			}
+			records, err := c.records(cmd.Context(), name)
+			if err != nil {
+				return err
+			}
+			action, err := toResolve(records, handle)
+			if err != nil {
+				return err
+			}
+			d.subject = name + "/" + action.Spec.Handle
+			doing := fmt.Sprintf("You say, as %s, for case %s, that it %s:", c.viewer(cmd.Context()).Text(), report.Escape(name), found[chosen[0]])
+			if err := d.tell(report.ActionView(name, action).Undo(d.screen(), doing)); err != nil {
+				return err
+			}
+			made, err := d.make(cmd.Context(), c, &records.Case, v1alpha1.DecisionSpec{
+				Verdict: v1alpha1.VerdictResolve,
+				Resolve: &v1alpha1.ResolveDecision{ActionRef: v1alpha1.RecordRef{Name: action.Name, UID: string(action.UID)}, Outcome: chosen[0]},
+			})
+			if err != nil {
+				return err
+			}
+			return d.finish(cmd.Context(), c, made, settled{action: func(*v1alpha1.Decision) string { return action.Name }})
+		},
+	}
+	cmd.Flags().BoolVar(&happened, "happened", false, "the target did it")
+	cmd.Flags().BoolVar(&didNot, "did-not", false, "the target did not do it")
+	cmd.Flags().BoolVar(&retry, "retry", false, "the target did not do it, and it is to be tried again")
+	d.addFlags(cmd, messageNeeded)
+	return cmd
+}
+
+// found is an outcome in words.
+var found = map[v1alpha1.ResolveOutcome]string{
+	v1alpha1.ResolveHappened: "happened", v1alpha1.ResolveDidNot: "did not happen", v1alpha1.ResolveRetry: "did not happen and is to be tried again",
+}
+
+// toResolve finds the action that is meant: by its handle, or the only one whose outcome is unknown.
+func toResolve(records *report.Records, handle string) (*v1alpha1.Action, error) {
+	name := records.Case.Name
+	var unknown []*v1alpha1.Action
+	for i := range records.Actions {
+		if records.Actions[i].Status.State == v1alpha1.ActionUnknown {
+			unknown = append(unknown, &records.Actions[i])
+		}
+	}
+	handles := make([]string, len(unknown))
+	for i, a := range unknown {
+		handles[i] = name + "/" + a.Spec.Handle
+	}
+	at := slices.IndexFunc(unknown, func(a *v1alpha1.Action) bool { return a.Spec.Handle == handle })
+	switch {
+	case at >= 0:
+		return unknown[at], nil
+	case handle == "" && len(unknown) == 1:
+		return unknown[0], nil
+	case len(unknown) == 0:
+		return nil, refusedf("cannot resolve %s: no action of this case has an unknown outcome", strings.TrimSuffix(name+"/"+handle, "/")).
+			so("See what became of them: kubectl casebook timeline %s", name)
+	default:
+		return nil, usagef("cannot resolve %s: no action of that handle has an unknown outcome", strings.TrimSuffix(name+"/"+handle, "/")).
+			so("Nothing was decided. Unknown: %s", strings.Join(handles, ", "))
+	}
+}
