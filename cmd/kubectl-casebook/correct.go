@@ -19,7 +19,7 @@ func newSet(o *options) *cobra.Command {
 	d := &decision{options: o}
 	var severity, typeName, queue string
 	cmd := &cobra.Command{
-		Use:   "set CASE [--severity S] [--type TYPE] [--queue QUEUE] -m MESSAGE",
+		Use:   "set CASE [--severity S] [--type TYPE] [--queue QUEUE] -m WHY",
 		Short: "Correct a case's severity, type or queue",
 		Long: "Correct a case's severity, type or queue. What a person set stays until a person sets it again, whatever the " +
 			"factors of the type say; playbooks are judged by it anew.",
