@@ -120,6 +120,7 @@ spec:
   caseRef: {name: rt-1, uid: "1"}
   playbookRef: {name: isolate-pod}
   revision: isolate-pod-1
+  number: 1
   connectors: [{name: kubernetes, uid: "1"}]
   decisionRef: {name: d, uid: "1"}
 `,

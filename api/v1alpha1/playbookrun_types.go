@@ -4,6 +4,8 @@
 package v1alpha1
 
 import (
+	"strconv"
+
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -79,6 +81,12 @@ type PlaybookRunSpec struct {
 	// inputs are the values of the playbook's inputs.
 	// +optional
 	Inputs *apiextensionsv1.JSON `json:"inputs,omitempty"`
+	// number counts the runs of the case from 1, in the order in which they were started. It tells apart the handles of
+	// steps that several runs have.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	// +optional
+	Number int32 `json:"number,omitempty"`
 	// connectors are the connectors that the playbook names, with the operations that this run executes.
 	// +listType=map
 	// +listMapKey=name
@@ -264,3 +272,12 @@ type PlaybookRunList struct {
 
 // Head gives the part of the status that every kind has.
 func (o *PlaybookRun) Head() *StatusHead { return &o.Status.StatusHead }
+
+// Handle is what people call what a step of this run asks or does, within its case: the step's name, with the run's
+// number after the first run of the case.
+func (s PlaybookRunSpec) Handle(step string) string {
+	if s.Number <= 1 {
+		return step
+	}
+	return step + "-" + strconv.Itoa(int(s.Number))
+}

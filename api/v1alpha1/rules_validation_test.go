@@ -150,6 +150,7 @@ var rules = []rule{
 	{"cases.spec.correlationKey", []string{hex64}, []string{upper64}, "", sha256},
 	{"cases.spec.evidenceLog", []string{`Tenant`, `Operator`}, []string{`None`}, "", enum},
 
+	{"playbookruns.spec.number", []string{`1`, `1000`}, []string{`-1`, `1001`}, "", "should be"},
 	{"playbookruns.spec.connectors", []string{`[{name: a, uid: "1"}, {name: b, uid: "1"}]`}, []string{`[{name: a, uid: "1"}, {name: a, uid: "2"}]`}, "spec.connectors[1]", twice},
 
 	{"actions.spec.effect", []string{`Read`, `Reversible`, `Irreversible`}, []string{`Maybe`}, "", enum},

@@ -44,7 +44,7 @@ func Questions(runs []v1alpha1.PlaybookRun, actions []v1alpha1.Action) []v1alpha
 		for _, s := range r.Status.Steps {
 			if !r.Status.State.Ended() && s.State == v1alpha1.StepWaiting && s.Question != nil {
 				ref := &v1alpha1.RecordRef{Name: r.Name, UID: string(r.UID)}
-				out = append(out, v1alpha1.CaseQuestion{Handle: s.Name, RunRef: ref, Question: *s.Question.DeepCopy()})
+				out = append(out, v1alpha1.CaseQuestion{Handle: r.Spec.Handle(s.Name), RunRef: ref, Question: *s.Question.DeepCopy()})
 			}
 		}
 	}

@@ -160,9 +160,20 @@ func (k *caseKind) run(ctx context.Context, c *v1alpha1.Case, start casefile.Sta
 		Spec: v1alpha1.PlaybookRunSpec{
 			CaseRef: v1alpha1.RecordRef{Name: c.Name, UID: string(c.UID)}, PlaybookRef: v1alpha1.LocalRef{Name: pb.Name},
 			Revision: pb.Status.Revision, Author: author, Item: start.Item, Inputs: start.Inputs,
-			Connectors: pins, DecisionRef: start.Decision,
+			Number: numberOf(c), Connectors: pins, DecisionRef: start.Decision,
 		},
 	}, nil
+}
+
+// numberOf is the number of the next run of a case.
+func numberOf(c *v1alpha1.Case) int32 {
+	number := int32(1)
+	for _, row := range c.Status.Playbooks {
+		if row.Run != "" {
+			number++
+		}
+	}
+	return number
 }
 
 // pins are the connectors of a playbook as they are now. One that cannot be opened is pinned by none: its step says why.

@@ -111,7 +111,7 @@ func (k *runKind) answers(ctx context.Context, run *v1alpha1.PlaybookRun) (map[s
 		if at.Question == nil || at.State != v1alpha1.StepWaiting {
 			continue
 		}
-		counted, err := countedDecisions(ctx, k.client, run.Namespace, run.Spec.CaseRef, at.Name, at.Question.Digest)
+		counted, err := countedDecisions(ctx, k.client, run.Namespace, run.Spec.CaseRef, run.Spec.Handle(at.Name), at.Question.Digest)
 		if err != nil {
 			return nil, err
 		}
@@ -206,7 +206,7 @@ func (k *runKind) plan(ctx context.Context, run *v1alpha1.PlaybookRun, want play
 		operation: want.Operation, input: want.Input, pins: run.Spec.Connectors,
 		spec: v1alpha1.ActionSpec{
 			CaseRef: run.Spec.CaseRef, RunRef: &v1alpha1.RecordRef{Name: run.Name, UID: string(run.UID)}, Step: want.Step,
-			Handle: want.Step, Revision: run.Spec.Revision, Author: run.Spec.Author,
+			Handle: run.Spec.Handle(want.Step), Revision: run.Spec.Revision, Author: run.Spec.Author,
 			Requester:    *automation("playbookrun", run.Spec.Revision, want.Step),
 			DeadlineTime: metav1.NewMicroTime(want.Deadline),
 		},

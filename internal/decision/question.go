@@ -41,7 +41,7 @@ func Find(handle, digest string, runs []v1alpha1.PlaybookRun, actions []v1alpha1
 	}
 	for _, r := range runs {
 		for _, s := range r.Status.Steps {
-			if s.Name == handle && s.Question != nil {
+			if r.Spec.Handle(s.Name) == handle && s.Question != nil {
 				open := s.State == v1alpha1.StepWaiting && !r.Status.State.Ended()
 				found = append(found, Held{Question: *s.Question.DeepCopy(), Open: open, Holder: r.Name})
 			}

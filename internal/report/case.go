@@ -230,7 +230,7 @@ func answers(r *Records) []StepAnswer {
 			if step.Answer == "" {
 				continue
 			}
-			view := StepAnswer{Handle: r.Case.Name + "/" + step.Name, Answer: step.Answer}
+			view := StepAnswer{Handle: r.Case.Name + "/" + run.Spec.Handle(step.Name), Answer: step.Answer}
 			if step.Question != nil {
 				view.Prompt = step.Question.Prompt
 			}

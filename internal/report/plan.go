@@ -84,7 +84,7 @@ func PlanOfAction(action *v1alpha1.Action, q v1alpha1.CaseQuestion, digest strin
 func PlanOfChoice(caseName string, run *v1alpha1.PlaybookRun, q v1alpha1.CaseQuestion) Plan {
 	return Plan{
 		Case: caseName, Handle: caseName + "/" + q.Handle, Kind: string(q.Kind), Prompt: q.Prompt, Because: q.Because,
-		Options: q.Options, Revision: run.Spec.Revision, Step: q.Handle, Digest: q.Digest, ValidUntil: q.DueTime.UTC(),
+		Options: q.Options, Revision: run.Spec.Revision, Step: stepOf(run, q), Digest: q.Digest, ValidUntil: q.DueTime.UTC(),
 		Needed: q.Count,
 	}
 }
@@ -200,4 +200,14 @@ func compact(raw []byte) string {
 		return string(raw)
 	}
 	return b.String()
+}
+
+// stepOf is the step of a run that asks.
+func stepOf(run *v1alpha1.PlaybookRun, q v1alpha1.CaseQuestion) string {
+	for _, step := range run.Status.Steps {
+		if run.Spec.Handle(step.Name) == q.Handle {
+			return step.Name
+		}
+	}
+	return q.Handle
 }

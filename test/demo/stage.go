@@ -41,6 +41,7 @@ type stage struct {
 	users     map[string]string
 	operator  *exec.Cmd
 	before    map[string]float64 // API writes before the story
+	systems   *systems
 }
 
 // people of the story and their groups.
@@ -70,7 +71,7 @@ func (s *stage) prepare(ctx context.Context) error {
 	if s.admin, err = client.New(s.plane.Config(), client.Options{Scheme: kube.Scheme()}); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{s.addUsers, s.addTenant, s.addWorkload, s.startOperator, s.awaitReady} {
+	for _, step := range []func(context.Context) error{s.addUsers, s.startSystems, s.addTenant, s.addIdentity, s.addWorkload, s.startOperator, s.awaitReady} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -176,7 +177,8 @@ func (s *stage) startOperator(ctx context.Context) error {
 		return err
 	}
 	s.operator = exec.Command(filepath.Join(s.root, "bin", "casebook"), "--kubeconfig", kubeconfig,
-		"--stream-dir", filepath.Join(s.dir, "stream"), "--gateway-address", address)
+		"--stream-dir", filepath.Join(s.dir, "stream"), "--gateway-address", address,
+		"--data-dir", filepath.Join(s.dir, "data"), "--allow-addresses", "127.0.0.0/8")
 	s.operator.Stdout, s.operator.Stderr = log, log
 	return s.operator.Start()
 }
@@ -273,7 +275,7 @@ func (s *stage) end() error {
 			errs = append(errs, fmt.Errorf("the operator ended: %w", err))
 		}
 	}
-	return errors.Join(append(errs, s.plane.Stop())...)
+	return errors.Join(append(errs, s.systems.stop(), s.plane.Stop())...)
 }
 
 // lastWords is the end of the operator's log, for when the story went wrong.

@@ -59,15 +59,15 @@ func (s *stage) alert(ctx context.Context) error {
 		return err
 	}
 	for token, want := range map[string]int{"guessed": http.StatusUnauthorized} {
-		if err := s.post(ctx, payload, token, want); err != nil {
+		if err := s.post(ctx, "falco", payload, token, want); err != nil {
 			return err
 		}
 	}
-	return s.post(ctx, payload, s.token, http.StatusAccepted)
+	return s.post(ctx, "falco", payload, s.token, http.StatusAccepted)
 }
 
-func (s *stage) post(ctx context.Context, payload []byte, token string, want int) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.gateway+"/v1/soc/falco", bytes.NewReader(payload))
+func (s *stage) post(ctx context.Context, source string, payload []byte, token string, want int) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.gateway+"/v1/soc/"+source, bytes.NewReader(payload))
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (s *stage) post(ctx context.Context, payload []byte, token string, want int
 	if err != nil {
 		return err
 	}
-	fmt.Printf("POST /v1/soc/falco  %d  %s\n", answer.StatusCode, strings.TrimSpace(string(body)))
+	fmt.Printf("POST /v1/soc/%s  %d  %s\n", source, answer.StatusCode, strings.TrimSpace(string(body)))
 	if answer.StatusCode != want {
 		return fmt.Errorf("the gateway answered %d, not %d", answer.StatusCode, want)
 	}
