@@ -77,7 +77,7 @@ const (
 type DecisionSpec struct {
 	// caseRef names the Case; absent for the verdicts Freeze and Thaw, which are about the whole namespace.
 	// +optional
-	CaseRef RecordRef `json:"caseRef,omitzero"`
+	CaseRef RecordRef `json:"caseRef,omitzero"` //nolint:kubeapilinter // an empty reference is no valid one, and needs no pointer to say so
 	// verdict is what is decided.
 	// +required
 	Verdict Verdict `json:"verdict,omitempty"`

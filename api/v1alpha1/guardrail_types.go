@@ -72,7 +72,7 @@ type GuardrailSpec struct {
 // +kubebuilder:validation:Enum=RequireAllow
 type Baseline string
 
-// RequireAllow: where the operator's rules are silent, people are asked, whatever the tenant's rules allow.
+// RequireAllow says: where the operator's rules are silent, people are asked, whatever the tenant's rules allow.
 const RequireAllow Baseline = "RequireAllow"
 
 // GuardrailLookup is a read made before the rules are asked. One that fails is Unknown, and the rules that need it answer
