@@ -19,7 +19,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
-	"github.com/casebook-dev/casebook/internal/action"
 	"github.com/casebook-dev/casebook/internal/casefile"
 	"github.com/casebook-dev/casebook/internal/connector"
 	"github.com/casebook-dev/casebook/internal/controller/loop"
@@ -121,13 +120,10 @@ func setupRecords(mgr ctrl.Manager, direct client.Client, o Options, sealer *Sea
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.PlaybookRun{}).Watches(&v1alpha1.Action{}, toRun()).
 			Watches(&v1alpha1.Decision{}, toRunsOfCase(c)).Watches(&v1alpha1.Case{}, toRunsOfCase(c)).
 			WithOptions(controller.Options{MaxConcurrentReconciles: 2})),
-		complete(mgr, "action", &loop.Loop[*v1alpha1.Action, actionWorld, action.Command]{
-			Kind: &actionKind{
-				client: c, live: direct, connectors: use, guardrails: &guardrails{client: c, live: direct, connectors: use, namespace: o.Namespace},
-				holder: o.Holder, sent: &sentAttempts{}, seen: &sightings{}, clock: o.Clock,
-			}, Headline: v1alpha1.ExecutedCondition, Record: true, Client: c, Events: mgr.GetEventRecorder("action"), Actor: "action",
-			Clock: o.Clock, Heads: sealer,
-		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Action{}).Watches(&v1alpha1.Decision{}, toActionsDecided(c, o.Namespace)).
+		complete(mgr, "action", ActionReconciler(ActionOptions{
+			Client: c, Live: direct, Connectors: o.Connectors, Namespace: o.Namespace, Holder: o.Holder, Clock: o.Clock,
+			Events: mgr.GetEventRecorder("action"), Heads: sealer,
+		}), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Action{}).Watches(&v1alpha1.Decision{}, toActionsDecided(c, o.Namespace)).
 			Watches(&v1alpha1.Guardrail{}, toOpenActions(c, o.Namespace)).WithOptions(controller.Options{MaxConcurrentReconciles: 4})),
 		complete(mgr, "decision", &loop.Loop[*v1alpha1.Decision, decisionWorld, *v1alpha1.Action]{
 			Kind: &decisionKind{client: c, direct: direct, connectors: use, clock: o.Clock}, Record: true, Client: c,
