@@ -1,0 +1,146 @@
+// Copyright The Casebook Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+)
+
+var (
+	seed  = flag.Int64("seed", -1, "the one seed to run")
+	seeds = flag.Int64("seeds", 2000, "how many seeds to run, from 0")
+)
+
+// TestSeeds runs random schedules. One that breaks an invariant prints its seed and its trace; -seed runs it again.
+func TestSeeds(t *testing.T) {
+	if *seed >= 0 {
+		synctest.Test(t, func(t *testing.T) {
+			w := chaos(t, uint64(*seed))
+			for _, line := range w.trace {
+				t.Log(line)
+			}
+		})
+		return
+	}
+	var mu sync.Mutex
+	passes, states := 0, map[string]bool{}
+	workers := int64(runtime.GOMAXPROCS(0))
+	t.Run("all", func(t *testing.T) {
+		for worker := range workers {
+			t.Run(fmt.Sprint(worker), func(t *testing.T) {
+				t.Parallel()
+				for n := worker; n < *seeds && !t.Failed(); n += workers {
+					synctest.Test(t, func(t *testing.T) {
+						w := chaos(t, uint64(n))
+						mu.Lock()
+						defer mu.Unlock()
+						passes += w.passes
+						for state := range w.states {
+							states[state] = true
+						}
+					})
+				}
+			})
+		}
+	})
+	t.Logf("%d seeds, %d passes, %d distinct states written", *seeds, passes, len(states))
+}
+
+// chaos is one random schedule.
+func chaos(t *testing.T, n uint64) *world {
+	w := newWorld(n)
+	w.rates = rates{
+		crash: w.random.IntN(30), failure: w.random.IntN(60), delay: w.random.IntN(60), lostReply: w.random.IntN(60), rival: w.random.IntN(40),
+		read: w.random.IntN(40), look: w.random.IntN(150), refuse: w.random.IntN(60), limit: w.random.IntN(60), lag: w.upTo(20 * time.Second),
+	}
+	asks, budgeted := w.strikes(250), w.strikes(300)
+	w.protect(asks, budgeted)
+	w.begin()
+	w.people(30 * time.Second)
+	for i := range 1 + w.random.IntN(4) {
+		w.something(fmt.Sprintf("a%d", i+1), asks)
+	}
+	lasts := time.Minute + w.upTo(6*time.Minute)
+	w.trouble(lasts, !budgeted)
+	w.run(lasts, func() bool { return false })
+	w.calm()
+	w.finish(t, fmt.Sprintf("seed %d", n))
+	return w
+}
+
+// protect sets up the guardrail.
+func (w *world) protect(asks, budgeted bool) {
+	rule := v1alpha1.GuardrailRule{Allow: "it is fine"}
+	if asks {
+		rule = v1alpha1.GuardrailRule{Ask: &v1alpha1.Ask{ValidFor: &metav1.Duration{Duration: 2 * time.Minute}}}
+	}
+	if !budgeted {
+		w.guard(rule)
+		return
+	}
+	most := int32(1 + w.random.IntN(2))
+	w.guard(rule, v1alpha1.Budget{Name: "few", Max: &most, Per: metav1.Duration{Duration: time.Hour}})
+}
+
+// something is an action on one of few targets, and maybe its rollback.
+func (w *world) something(name string, asks bool) {
+	o := operations[w.random.IntN(len(operations))]
+	target := fmt.Sprintf("t%d", w.random.IntN(3))
+	lasts := 2*time.Minute + w.upTo(20*time.Minute)
+	w.after(w.upTo(40*time.Second), func() {
+		a := w.intend(name, o.Name, target, lasts, asks, nil)
+		if o.Rollback != "" && w.strikes(600) {
+			w.after(w.upTo(90*time.Second), func() { w.intend(name+"-back", o.Rollback, target, lasts, asks, a) })
+		}
+	})
+}
+
+// trouble comes from outside: other leaders, crashes, freezes, rivals, clocks.
+func (w *world) trouble(lasts time.Duration, jumps bool) {
+	sometime := func(most int, do func()) {
+		for range w.random.IntN(most + 1) {
+			w.after(w.upTo(lasts), do)
+		}
+	}
+	sometime(2, func() { // a leader that does not know yet that it is none
+		old := w.one()
+		w.begin()
+		if old != nil {
+			w.after(w.upTo(40*time.Second), func() { old.kill("as it learns that it does not lead") })
+		}
+	})
+	sometime(2, func() {
+		if p := w.one(); p != nil {
+			p.kill("at any moment")
+		}
+	})
+	sometime(2, func() { w.freeze(w.upTo(90 * time.Second)) })
+	sometime(2, func() { w.meddle(fmt.Sprintf("t%d", w.random.IntN(3))) })
+	if jumps && w.strikes(400) {
+		sometime(3, func() {
+			if p := w.one(); p != nil {
+				p.ahead += []time.Duration{time.Hour, -time.Hour}[w.random.IntN(2)]
+				w.note("the clock of %s jumps: it is %s ahead", p.holder, p.ahead)
+			}
+		})
+	}
+}
+
+// one is any process that believes to lead; nil if there is none.
+func (w *world) one() *process {
+	if len(w.processes) == 0 {
+		return nil
+	}
+	return w.processes[w.random.IntN(len(w.processes))]
+}
