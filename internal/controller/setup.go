@@ -113,13 +113,13 @@ func setupRecords(mgr ctrl.Manager, direct client.Client, o Options, sealer *Sea
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Case{}).
 			Watches(&v1alpha1.Signal{}, toCase()).Watches(&v1alpha1.PlaybookRun{}, toCase()).
 			Watches(&v1alpha1.Action{}, toCase()).Watches(&v1alpha1.Decision{}, toCase()).
-			Watches(&v1alpha1.CaseType{}, toCasesOfType(c)).WithOptions(controller.Options{MaxConcurrentReconciles: 2})),
+			Watches(&v1alpha1.CaseType{}, toCasesOfType(c)).WithOptions(controller.Options{MaxConcurrentReconciles: 4})),
 		complete(mgr, "playbookrun", &loop.Loop[*v1alpha1.PlaybookRun, runWorld, runCommand]{
 			Kind: &runKind{client: c, connectors: use, revisions: playbooks, clock: o.Clock}, Headline: v1alpha1.CompleteCondition,
 			Record: true, Client: c, Events: mgr.GetEventRecorder("playbookrun"), Actor: "playbookrun", Clock: o.Clock, Heads: sealer,
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.PlaybookRun{}).Watches(&v1alpha1.Action{}, toRun()).
 			Watches(&v1alpha1.Decision{}, toRunsOfCase(c)).Watches(&v1alpha1.Case{}, toRunsOfCase(c)).
-			WithOptions(controller.Options{MaxConcurrentReconciles: 2})),
+			WithOptions(controller.Options{MaxConcurrentReconciles: 4})),
 		complete(mgr, "action", ActionReconciler(ActionOptions{
 			Client: c, Live: direct, Connectors: o.Connectors, Namespace: o.Namespace, Holder: o.Holder, Clock: o.Clock,
 			Events: mgr.GetEventRecorder("action"), Heads: sealer,

@@ -209,17 +209,26 @@ func alert(i int, at time.Time) map[string]any {
 
 // writeBare creates a bare object and writes its status, and returns how long both took.
 func (s *site) writeBare(ctx context.Context, i int) (time.Duration, error) {
-	o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"text": strings.Repeat("as long as a case. ", 64)}}}
-	o.SetGroupVersionKind(schema.GroupVersionKind{Group: "bench.example.com", Version: "v1", Kind: "Bare"})
-	o.SetNamespace(tenant)
-	o.SetName(fmt.Sprintf("bare-%02d", i))
+	o := bareObject(i)
 	began := time.Now()
 	if err := s.admin.Create(ctx, o); err != nil {
 		return 0, err
 	}
+	withStatus(o)
+	err := s.admin.Status().Update(ctx, o)
+	return time.Since(began), err
+}
+
+func bareObject(i int) *unstructured.Unstructured {
+	o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"text": strings.Repeat("as long as a case. ", 64)}}}
+	o.SetGroupVersionKind(schema.GroupVersionKind{Group: "bench.example.com", Version: "v1", Kind: "Bare"})
+	o.SetNamespace(tenant)
+	o.SetName(fmt.Sprintf("bare-%02d", i))
+	return o
+}
+
+func withStatus(o *unstructured.Unstructured) {
 	o.Object["status"] = map[string]any{"state": "New", "conditions": []any{
 		map[string]any{"type": "Enriched", "status": "True", "reason": "LookupsAnswered", "message": "every lookup of the type answered"},
 	}}
-	err := s.admin.Status().Update(ctx, o)
-	return time.Since(began), err
 }

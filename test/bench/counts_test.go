@@ -61,7 +61,7 @@ func TestResidentMemoryIsRead(t *testing.T) {
 func TestFigureBeyondItsBoundIsBroken(t *testing.T) {
 	var r report
 	for _, b := range bounds {
-		r.add(b.name, b.most)
+		r.add(b.name, b.limit)
 	}
 	if broken := r.broken(); len(broken) > 0 {
 		t.Errorf("figures at their bounds are broken: %v", broken)

@@ -57,7 +57,7 @@ var measurements = []struct {
 	run  func(*bench, context.Context) error
 }{
 	{"ready", (*bench).ready}, {"verify", (*bench).verify}, {"demo", (*bench).demo},
-	{"idle", (*bench).idle}, {"cases", (*bench).cases}, // these two share a site, which would slow the others
+	{"idle", (*bench).idle}, {"cases", (*bench).cases}, {"rate", (*bench).rate}, // these three share a site, which would slow the others
 }
 
 func names() []string {

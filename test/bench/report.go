@@ -45,8 +45,10 @@ type figure struct {
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit,omitempty"`
 	Bound float64 `json:"bound"`
-	Holds bool    `json:"holds"`
-	About string  `json:"about"`
+	// AtLeast says that the bound is the least, not the most.
+	AtLeast bool   `json:"atLeast,omitempty"`
+	Holds   bool   `json:"holds"`
+	About   string `json:"about"`
 }
 
 // add notes a figure and judges it by its bound. A figure without one is a mistake in this program.
@@ -56,7 +58,11 @@ func (r *report) add(name string, value float64) {
 		panic("the figure " + name + " has no bound in bounds.go")
 	}
 	b := bounds[at]
-	r.Figures = append(r.Figures, figure{Name: name, Value: value, Unit: b.unit, Bound: b.most, Holds: value <= b.most, About: b.about})
+	holds := value <= b.limit
+	if b.atLeast {
+		holds = value >= b.limit
+	}
+	r.Figures = append(r.Figures, figure{Name: name, Value: value, Unit: b.unit, Bound: b.limit, AtLeast: b.atLeast, Holds: holds, About: b.about})
 }
 
 func (r *report) detail(topic string, values map[string]float64) {
@@ -103,7 +109,11 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		if !f.Holds {
 			mark = "✗"
 		}
-		fmt.Fprintf(w, "%s %-22s %8.2f %-2s <= %-4g %s\n", mark, f.Name, f.Value, f.Unit, f.Bound, f.About)
+		sign := "<="
+		if f.AtLeast {
+			sign = ">="
+		}
+		fmt.Fprintf(w, "%s %-22s %8.2f %-2s %s %-4g %s\n", mark, f.Name, f.Value, f.Unit, sign, f.Bound, f.About)
 	}
 	return nil
 }

@@ -158,7 +158,8 @@ func (s *site) startOperator(ctx context.Context) error {
 		return err
 	}
 	operator := exec.Command(filepath.Join(s.root, "bin", "casebook"), "--kubeconfig", kubeconfig,
-		"--stream-dir", filepath.Join(s.dir, "stream"), "--gateway-address", address)
+		"--stream-dir", filepath.Join(s.dir, "stream"), "--gateway-address", address,
+		"--allow-addresses", "127.0.0.0/8")
 	operator.Stdout, operator.Stderr = log, log
 	if err := errors.Join(operator.Start(), log.Close()); err != nil {
 		return fmt.Errorf("start the operator: %w; build it with `make build`", err)
