@@ -275,7 +275,7 @@ func lookBefore(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World
 	}
 	switch {
 	case before.Gone:
-		return end(status, v1alpha1.ActionFailed, v1alpha1.TargetReplacedReason, before.Message, now), true
+		return stop(status, v1alpha1.ActionFailed, v1alpha1.TargetReplacedReason, before.Message, now), true
 	case before.Desired && doubted(status):
 		return done(status, before, now), true // an attempt in doubt did it
 	case before.Desired:
@@ -354,6 +354,9 @@ func note(status *v1alpha1.ActionStatus, w World, now time.Time) Step {
 		status.State = v1alpha1.ActionVerifying
 		return verify(status, w, 0, now)
 	case v1alpha1.OutcomeRefused:
+		if !w.Verifiable { // it may be refused because an attempt in doubt has done it
+			return stop(status, v1alpha1.ActionFailed, cmp.Or(sent.Reason, v1alpha1.RefusedReason), sent.Message, now)
+		}
 		return end(status, v1alpha1.ActionFailed, cmp.Or(sent.Reason, v1alpha1.RefusedReason), sent.Message, now)
 	case v1alpha1.OutcomeNotSent:
 		status.State, status.Message = v1alpha1.ActionReady, sent.Message

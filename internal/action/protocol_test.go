@@ -187,6 +187,22 @@ func TestNext(t *testing.T) {
 			},
 			want: want{State: v1alpha1.ActionFailed, Attempts: 1, Reason: v1alpha1.NotAsDesiredReason},
 		},
+		"a refusal after a doubt that cannot be read is no failure: the doubt may be why": {
+			status: func() v1alpha1.ActionStatus {
+				s := attempted(v1alpha1.ActionExecuting, doubtful(time.Minute))
+				s.Attempts = append(s.Attempts, attempted("", nil).Attempts...)
+				return s
+			}(),
+			world: func(w *World, _ v1alpha1.ActionSpec) {
+				w.Sent, w.Verifiable = &Sent{Outcome: v1alpha1.OutcomeRefused, Message: "it is there already", Time: now}, false
+			},
+			want: want{State: v1alpha1.ActionUnknown, Attempts: 2, Reason: v1alpha1.OutcomeUnknownReason},
+		},
+		"a target that was replaced after a doubt is no failure": {
+			status: attempted(v1alpha1.ActionReady, doubtful(time.Minute)),
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.Before.Gone = true },
+			want:   want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
+		},
 		"a timeout is no failure: it is settled first": {
 			status: attempted(v1alpha1.ActionExecuting, nil),
 			world:  func(w *World, _ v1alpha1.ActionSpec) { w.Sent = &Sent{Outcome: v1alpha1.OutcomeInDoubt, Time: now} },
