@@ -103,6 +103,11 @@ func (c *checker) atTarget(e Event) {
 	}
 	if e.Kind == Effect {
 		r.effects = append(r.effects, e)
+		for _, other := range c.records {
+			if e.Changed && other != r && other.Target == r.Target && other.RollbackOf != r.Action && r.RollbackOf != other.Action {
+				other.rivals = append(other.rivals, e) // an action is another's rival, but not the rollback of what it takes back
+			}
+		}
 		return
 	}
 	r.arrived = append(r.arrived, e)
@@ -266,7 +271,7 @@ func (c *checker) ended() {
 	}
 }
 
-// within: I11. An action began with the announcement after which its first request came to the target.
+// within: I11. An action began when its first attempt was announced, if anything of it ever came to the target.
 func (c *checker) within(b Budget) {
 	type begun struct {
 		Event
@@ -274,14 +279,8 @@ func (c *checker) within(b Budget) {
 	}
 	var all []begun
 	for _, r := range c.records {
-		if len(r.arrived) == 0 || len(b.Operations) > 0 && !slices.Contains(b.Operations, r.Operation) {
-			continue
-		}
-		for i := len(r.announced) - 1; i >= 0; i-- {
-			if r.announced[i].Seq < r.arrived[0].Seq {
-				all = append(all, begun{r.announced[i], r})
-				break
-			}
+		if len(r.arrived) > 0 && len(r.announced) > 0 && (len(b.Operations) == 0 || slices.Contains(b.Operations, r.Operation)) {
+			all = append(all, begun{r.announced[0], r})
 		}
 	}
 	slices.SortFunc(all, func(x, y begun) int { return cmp.Compare(x.Seq, y.Seq) })

@@ -14,7 +14,8 @@ type Kind string
 
 // The kinds of event, with the fields that each has beside Seq and Time.
 const (
-	// Intended: an action was made. Action, Key, Target, Digest, Operation, Semantics, Verifiable, Asks.
+	// Intended: an action was made. Action, Key, Target, RollbackOf, Digest, Operation, Semantics,
+	// Verifiable, Asks.
 	Intended Kind = "Intended"
 	// Announced: an attempt was stored, before anything of it was sent. Action, Attempt, Key, Allowed.
 	Announced Kind = "Announced"
@@ -51,6 +52,8 @@ type Event struct {
 	Key string `json:"key,omitempty"`
 	// Target names what is changed.
 	Target string `json:"target,omitempty"`
+	// RollbackOf names the action that is taken back.
+	RollbackOf string `json:"rollbackOf,omitempty"`
 	// Digest is the digest of an action's plan.
 	Digest string `json:"digest,omitempty"`
 	// Operation is the operation, as connector/operation.

@@ -26,7 +26,7 @@ func TestCrashMatrix(t *testing.T) {
 			for _, f := range faults {
 				for _, two := range []bool{false, true} {
 					name := fmt.Sprintf("%s, %s %s, two=%t", o.Name, f, at, two)
-					synctest.Test(t, func(t *testing.T) {
+					synctest.Test(t, func(*testing.T) {
 						w := newWorld(uint64(runs))
 						hit := w.once(at, f, two)
 						w.guard(v1alpha1.GuardrailRule{Allow: "it is fine"})
@@ -43,7 +43,9 @@ func TestCrashMatrix(t *testing.T) {
 						})
 						w.run(2*time.Minute, func() bool { return false })
 						w.calm()
-						w.finish(t, name)
+						if found := w.finish(); len(found) > 0 {
+							w.tell(t, name, found)
+						}
 						if !*hit {
 							t.Errorf("%s: nothing came to this point", name)
 						}

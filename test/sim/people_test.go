@@ -73,7 +73,9 @@ func (w *world) answered(a *v1alpha1.Action) bool {
 
 // resolve looks at the target and says what is found. Nobody is asked twice before the action has heard the first.
 func (w *world) resolve(a *v1alpha1.Action) {
-	for _, d := range w.decisions(func(s v1alpha1.DecisionSpec) bool { return s.Resolve != nil && s.Resolve.ActionRef.UID == string(a.UID) }) {
+	for _, d := range w.decisions(func(s v1alpha1.DecisionSpec) bool {
+		return s.Resolve != nil && s.Resolve.ActionRef.UID == string(a.UID)
+	}) {
 		if !slices.ContainsFunc(a.Status.Resolutions, func(r v1alpha1.Resolution) bool { return r.Decision == d.Name }) {
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/test/history"
 )
 
 var (
@@ -22,43 +24,64 @@ var (
 	seeds = flag.Int64("seeds", 2000, "how many seeds to run, from 0")
 )
 
+// most is how many runs that go wrong are told at length.
+const most = 40
+
+// tally is what several runs came to.
+type tally struct {
+	sync.Mutex
+	passes int
+	states map[string]bool
+	broken map[string]int // violations by invariant
+	told   int
+}
+
 // TestSeeds runs random schedules. One that breaks an invariant prints its seed and its trace; -seed runs it again.
 func TestSeeds(t *testing.T) {
+	sum := &tally{states: map[string]bool{}, broken: map[string]int{}}
 	if *seed >= 0 {
-		synctest.Test(t, func(t *testing.T) {
-			w := chaos(t, uint64(*seed))
-			for _, line := range w.trace {
-				t.Log(line)
-			}
-		})
+		w := sum.run(t, *seed)
+		t.Log(strings.Join(w.trace, "\n"))
 		return
 	}
-	var mu sync.Mutex
-	passes, states := 0, map[string]bool{}
 	workers := int64(runtime.GOMAXPROCS(0))
 	t.Run("all", func(t *testing.T) {
 		for worker := range workers {
 			t.Run(fmt.Sprint(worker), func(t *testing.T) {
 				t.Parallel()
-				for n := worker; n < *seeds && !t.Failed(); n += workers {
-					synctest.Test(t, func(t *testing.T) {
-						w := chaos(t, uint64(n))
-						mu.Lock()
-						defer mu.Unlock()
-						passes += w.passes
-						for state := range w.states {
-							states[state] = true
-						}
-					})
+				for n := worker; n < *seeds; n += workers {
+					sum.run(t, n)
 				}
 			})
 		}
 	})
-	t.Logf("%d seeds, %d passes, %d distinct states written", *seeds, passes, len(states))
+	t.Logf("%d seeds, %d passes, %d distinct states written, violations %v", *seeds, sum.passes, len(sum.states), sum.broken)
+}
+
+func (s *tally) run(t *testing.T, n int64) *world {
+	var w *world
+	synctest.Test(t, func(*testing.T) {
+		var found []history.Violation
+		w, found = chaos(uint64(n))
+		s.Lock()
+		defer s.Unlock()
+		s.passes += w.passes
+		for state := range w.states {
+			s.states[state] = true
+		}
+		for _, v := range found {
+			s.broken[v.Invariant]++
+		}
+		if s.told < most && len(found) > 0 {
+			s.told++
+			w.tell(t, fmt.Sprintf("seed %d", n), found)
+		}
+	})
+	return w
 }
 
 // chaos is one random schedule.
-func chaos(t *testing.T, n uint64) *world {
+func chaos(n uint64) (*world, []history.Violation) {
 	w := newWorld(n)
 	w.rates = rates{
 		crash: w.random.IntN(30), failure: w.random.IntN(60), delay: w.random.IntN(60), lostReply: w.random.IntN(60), rival: w.random.IntN(40),
@@ -75,8 +98,7 @@ func chaos(t *testing.T, n uint64) *world {
 	w.trouble(lasts, !budgeted)
 	w.run(lasts, func() bool { return false })
 	w.calm()
-	w.finish(t, fmt.Sprintf("seed %d", n))
-	return w
+	return w, w.finish()
 }
 
 // protect sets up the guardrail.
@@ -89,8 +111,8 @@ func (w *world) protect(asks, budgeted bool) {
 		w.guard(rule)
 		return
 	}
-	most := int32(1 + w.random.IntN(2))
-	w.guard(rule, v1alpha1.Budget{Name: "few", Max: &most, Per: metav1.Duration{Duration: time.Hour}})
+	limit := int32(1 + w.random.IntN(2))
+	w.guard(rule, v1alpha1.Budget{Name: "few", Max: &limit, Per: metav1.Duration{Duration: time.Hour}})
 }
 
 // something is an action on one of few targets, and maybe its rollback.

@@ -124,13 +124,15 @@ func (w *world) intend(name, operation, target string, lasts time.Duration, asks
 			a.Spec.Semantics, a.Spec.Effect, verifiable = o.Semantics, o.Effect, !o.AcknowledgedOnly
 		}
 	}
+	of := ""
 	if rollbackOf != nil {
-		a.Spec.RollbackOf = &v1alpha1.RecordRef{Name: rollbackOf.Name, UID: string(rollbackOf.UID)}
+		of = rollbackOf.Name
+		a.Spec.RollbackOf = &v1alpha1.RecordRef{Name: of, UID: string(rollbackOf.UID)}
 	}
 	a.Spec.PlanDigest, _ = action.PlanDigest(a.Spec)
 	w.wants[operation+action.Mark(name, a.Spec)] = name
 	w.log.Add(history.Event{
-		Kind: history.Intended, Action: name, Key: action.Key(tenant, name, a.Spec.PlanDigest), Target: target, Digest: a.Spec.PlanDigest,
+		Kind: history.Intended, Action: name, Key: action.Key(tenant, name, a.Spec.PlanDigest), Target: target, RollbackOf: of, Digest: a.Spec.PlanDigest,
 		Operation: a.Spec.Operation, Semantics: a.Spec.Semantics, Verifiable: verifiable, Asks: asks,
 	})
 	w.note("%s is to %s %s", name, operation, target)
@@ -212,8 +214,8 @@ func (w *world) ended() bool {
 	return true
 }
 
-// finish lets everything end, looks again at all of it, and checks the history.
-func (w *world) finish(t testing.TB, name string) {
+// finish lets everything end, looks again at all of it, and gives what breaks an invariant.
+func (w *world) finish() []history.Violation {
 	w.run(w.now()+3*time.Hour, w.ended)
 	w.run(w.now()+3*time.Minute, func() bool { return false }) // what was written last is seen, and people have spoken
 	w.log.Add(history.Event{Kind: history.Rest})
@@ -225,11 +227,15 @@ func (w *world) finish(t testing.TB, name string) {
 		w.run(w.now()+time.Hour, func() bool { return false })
 	}
 	w.stop()
-	if found := history.Check(w.log.Events(), w.budgets...); len(found) > 0 {
-		var text strings.Builder
-		for _, v := range found {
-			fmt.Fprintln(&text, v)
-		}
-		t.Errorf("%s: %d violations\n%s\ntrace:\n%s", name, len(found), &text, strings.Join(w.trace, "\n"))
+	return history.Check(w.log.Events(), w.budgets...)
+}
+
+// tell says what went wrong in a run, and how it came to it.
+func (w *world) tell(t testing.TB, run string, found []history.Violation) {
+	t.Helper()
+	var text strings.Builder
+	for _, v := range found {
+		fmt.Fprintln(&text, v)
 	}
+	t.Errorf("%s: %d violations\n%s\n%s", run, len(found), &text, strings.Join(w.trace, "\n"))
 }
