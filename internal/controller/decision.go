@@ -207,6 +207,13 @@ func (k *decisionKind) going(ctx context.Context, d *v1alpha1.Decision, w *decis
 			w.Case.Name, questions[0].Handle)
 		return nil
 	}
+	for _, a := range actions.Items {
+		if a.Status.State == v1alpha1.ActionUnknown {
+			w.CloseError = fmt.Errorf("could not close the case: whether %s/%s happened is not known; resolve it first, so that the record ends with what is so",
+				w.Case.Name, a.Spec.Handle)
+			return nil
+		}
+	}
 	for _, run := range runs.Items {
 		stalled := meta.IsStatusConditionTrue(run.Status.Conditions, v1alpha1.StalledCondition)
 		if !run.Status.State.Ended() && !stalled {

@@ -239,6 +239,9 @@ func (n *next) lookAtAction(s *step, at *v1alpha1.StepStatus) {
 	at.Action = made.Name
 	switch state := made.Status.State; {
 	case !state.Ended():
+	case state == v1alpha1.ActionUnknown && at.DueTime != nil && n.now.Before(at.DueTime.Time):
+		at.Message = "a person must say what became of it: " + made.Status.Message // until the step's time is over
+		n.result.Recheck = at.DueTime.Sub(n.now)
 	case state == v1alpha1.ActionSucceeded, state == v1alpha1.ActionNotNeeded:
 		n.finish(at, v1alpha1.StepSucceeded, made.Status.Message)
 	case state == v1alpha1.ActionDenied:

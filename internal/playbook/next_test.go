@@ -131,8 +131,12 @@ func TestNext(t *testing.T) {
 			spec: step(v1alpha1.Step{Action: operation}), facts: only(v1alpha1.ActionFailed),
 			want: want{v1alpha1.RunFailed, []v1alpha1.StepState{v1alpha1.StepFailed}},
 		},
-		"an action of unknown outcome is no success": {
+		"an action of unknown outcome waits for a person": {
 			spec: step(v1alpha1.Step{Action: operation}), facts: only(v1alpha1.ActionUnknown),
+			want: want{v1alpha1.RunWaiting, []v1alpha1.StepState{v1alpha1.StepWaiting}},
+		},
+		"but no longer than its step may take": {
+			spec: step(v1alpha1.Step{Action: operation}), facts: only(v1alpha1.ActionUnknown), later: DefaultTimeout,
 			want: want{v1alpha1.RunFailed, []v1alpha1.StepState{v1alpha1.StepFailed}},
 		},
 		"a failed action is passed over if the step says so": {
