@@ -106,6 +106,9 @@ type World struct {
 	// SeenFor is how long this process has seen the action as it stands: in this state, with this attempt. By a clock that
 	// does not jump.
 	SeenFor time.Duration
+	// Late says that the deadline of the last attempt, which this process announced, has passed, by a clock that does not
+	// jump. An attempt whose announcement it does not remember is late.
+	Late bool
 	// Sent is what this process knows of the last attempt; nil when it has not sent it.
 	Sent *Sent
 	// Verifiable says that the operation can be read back.
@@ -130,6 +133,8 @@ type World struct {
 type Step struct {
 	// Command is what to do, or empty.
 	Command Command
+	// Announced says that an attempt is announced by this step.
+	Announced bool
 	// Recheck is when to look again; zero: on an event.
 	Recheck time.Duration
 	// Headline is the Executed condition; empty while there is nothing to say.
@@ -215,7 +220,7 @@ func begin(namespace, name string, spec v1alpha1.ActionSpec, status *v1alpha1.Ac
 			fmt.Sprintf("given up after %d attempts, each in doubt: %s", most, last(status).Message), now)
 	}
 	announce(namespace, name, spec, status, w, now)
-	return Step{Recheck: time.Millisecond, Actor: approver(w.Permission)}
+	return Step{Announced: true, Recheck: time.Millisecond, Actor: approver(w.Permission)}
 }
 
 // permit applies guardrails and people's answers; stop means that the action cannot go on now.
@@ -331,7 +336,7 @@ func unsendable(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World
 	switch {
 	case err != nil || digest != spec.PlanDigest:
 		return "not sent: the plan is not what its digest says"
-	case !now.Before(last(status).DeadlineTime.Time):
+	case w.Late || !now.Before(last(status).DeadlineTime.Time):
 		return "not sent: the attempt's deadline had passed"
 	case w.Withheld != "":
 		return "not sent: " + w.Withheld

@@ -157,6 +157,11 @@ func TestNext(t *testing.T) {
 			status: attempted(v1alpha1.ActionExecuting, nil), late: time.Minute,
 			want: want{State: v1alpha1.ActionReady, Attempts: 1},
 		},
+		"nor one whose deadline passed while the clock went back": {
+			status: attempted(v1alpha1.ActionExecuting, nil),
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.Late = true },
+			want:   want{State: v1alpha1.ActionReady, Attempts: 1},
+		},
 		"an attempt that another process announced is waited out": {
 			status: attempted(v1alpha1.ActionExecuting, other),
 			want:   want{State: v1alpha1.ActionExecuting, Attempts: 1},

@@ -79,7 +79,8 @@ func (k *actionKind) Observe(ctx context.Context, a *v1alpha1.Action) (actionWor
 	if err != nil {
 		return w, err
 	}
-	w.SeenFor = k.seen.since(a, k.clock.Now())
+	w.SeenFor = k.seen.since(a)
+	w.Late = a.Status.State == v1alpha1.ActionExecuting && k.seen.left(a) <= 0
 	return w, w.look(ctx, opened, a, forward, action.Wants(a.Status, w.World))
 }
 
@@ -170,16 +171,26 @@ func (*actionKind) Decide(_ context.Context, a *v1alpha1.Action, w actionWorld, 
 	if plan.Actor == nil {
 		plan.Actor = automation("action", a.Spec.Revision, a.Spec.Step)
 	}
-	if step.Command != "" {
+	switch {
+	case step.Command != "":
 		plan.Commands, plan.Reason = []action.Command{step.Command}, "Executed"
+	case step.Announced:
+		plan.Commands = []action.Command{remember}
 	}
 	return plan
 }
 
+// remember notes in this process when it decided on an attempt.
+const remember action.Command = "Remember"
+
 // Act sends the announced attempt, once, and notes what became of it. An answer is kept in memory until its write is
 // stored: a conflict after the send must not lose it.
-func (k *actionKind) Act(ctx context.Context, a *v1alpha1.Action, _ action.Command) error {
-	attempt := a.Status.Attempts[len(a.Status.Attempts)-1]
+func (k *actionKind) Act(ctx context.Context, a *v1alpha1.Action, command action.Command) error {
+	if command == remember {
+		k.seen.announce(a)
+		return nil
+	}
+	attempt := *lastAttempt(a)
 	opened, err := k.connectors.pinned(ctx, a.Namespace, pinOf(a.Spec))
 	if err != nil {
 		return err
@@ -200,11 +211,16 @@ func (k *actionKind) Act(ctx context.Context, a *v1alpha1.Action, _ action.Comma
 	if err := k.fence(ctx, a); err != nil {
 		return err
 	}
+	left := k.seen.left(a)
+	if left <= 0 {
+		return fault.Waitf(v1alpha1.RetryingReason, time.Millisecond, "the deadline of attempt %d of action %s passed", attempt.Number, a.Name)
+	}
 	if !k.sent.begin(a.UID, attempt.Number, k.clock.Now()) {
 		return fault.Waitf(v1alpha1.RetryingReason, time.Second, "attempt %d of action %s is being sent", attempt.Number, a.Name)
 	}
-	// The exchange outlives a lost lease or a stopping process up to its own deadline: half of it would be doubt.
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), attempt.DeadlineTime.Time)
+	// The exchange outlives a lost lease or a stopping process up to its own deadline: half of it would be doubt. Whoever
+	// takes the attempt over counts on that deadline, so it is not measured by a clock that may have gone back.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
 	defer cancel()
 	result := opened.Do(ctx, request)
 	w.Sent = &action.Sent{Outcome: result.Outcome, Reason: result.Reason, Message: result.Message, RetryAfter: result.RetryAfter, Time: k.clock.Now()}

@@ -43,7 +43,7 @@ func ActionReconciler(o ActionOptions) reconcile.ObjectReconciler[*v1alpha1.Acti
 		Kind: &actionKind{
 			client: o.Client, live: o.Live, connectors: use,
 			guardrails: &guardrails{client: o.Client, live: o.Live, connectors: use, namespace: o.Namespace},
-			holder:     o.Holder, sent: &sentAttempts{}, seen: &sightings{}, clock: o.Clock,
+			holder:     o.Holder, sent: &sentAttempts{}, seen: sightingsFromNow(), clock: o.Clock,
 		},
 		Headline: v1alpha1.ExecutedCondition, Record: true, Client: o.Client, Events: o.Events, Actor: "action", Clock: o.Clock, Heads: o.Heads,
 	}

@@ -4,6 +4,7 @@
 package controller
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -68,9 +69,12 @@ func (s *sentAttempts) forget(uid types.UID) {
 	delete(s.last, uid)
 }
 
-// sightings is since when this process sees actions as they stand: waiting is measured by it, for two clocks, and one
-// clock at two times, may differ by anything.
+// sightings is since when this process sees actions as they stand, and when it decided on the attempts that it announced:
+// waiting is measured by it, and how long an attempt may still be sent. Two wall clocks, and one at two times, may differ
+// by anything, so these are times since the process began, by a clock that only goes forward.
 type sightings struct {
+	elapsed func() time.Duration
+
 	mu   sync.Mutex
 	last map[types.UID]sighting
 }
@@ -78,24 +82,64 @@ type sightings struct {
 type sighting struct {
 	state  v1alpha1.ActionState
 	number int32
-	since  time.Time
+	since  time.Duration
+	looked time.Duration // when the pass began that is under way, or was last
+	own    []announcement
+}
+
+// announcement is an attempt that this process decided to announce. Its write may have been lost, and another decided on
+// in its place: which one is stored is told by its start.
+type announcement struct {
+	start time.Time
+	at    time.Duration
+}
+
+// mostAnnounced is how many announcements of an action are remembered; of one that is forgotten nothing is sent.
+const mostAnnounced = 16
+
+// sightingsFromNow begins with the process.
+func sightingsFromNow() *sightings {
+	begun := time.Now()
+	return &sightings{elapsed: func() time.Duration { return time.Since(begun) }, last: map[types.UID]sighting{}}
 }
 
 // since is how long an action has been seen in its state, with its last attempt.
-func (s *sightings) since(a *v1alpha1.Action, now time.Time) time.Duration {
+func (s *sightings) since(a *v1alpha1.Action) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last == nil {
-		s.last = map[types.UID]sighting{}
-	}
-	seen := sighting{state: a.Status.State, since: now}
+	now := s.elapsed()
+	known, ok := s.last[a.UID]
+	seen := sighting{state: a.Status.State, since: now, looked: now, own: known.own}
 	if n := len(a.Status.Attempts); n > 0 {
 		seen.number = a.Status.Attempts[n-1].Number
 	}
-	if known, ok := s.last[a.UID]; ok && known.state == seen.state && known.number == seen.number {
-		return now.Sub(known.since) // monotonic, for both are of this process
+	if ok && known.state == seen.state && known.number == seen.number {
+		seen.since = known.since
 	}
 	s.last[a.UID] = seen
+	return now - seen.since
+}
+
+// announce notes that the pass that is under way decided on the last attempt.
+func (s *sightings) announce(a *v1alpha1.Action) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.last[a.UID]
+	own := append(slices.Clone(seen.own), announcement{start: lastAttempt(a).StartTime.Time, at: seen.looked})
+	seen.own = own[max(0, len(own)-mostAnnounced):]
+	s.last[a.UID] = seen
+}
+
+// left is how long the last attempt, which this process announced, may still take.
+func (s *sightings) left(a *v1alpha1.Action) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	attempt := lastAttempt(a)
+	for _, known := range s.last[a.UID].own {
+		if known.start.Equal(attempt.StartTime.Time) {
+			return attempt.DeadlineTime.Sub(attempt.StartTime.Time) - (s.elapsed() - known.at)
+		}
+	}
 	return 0
 }
 
@@ -103,4 +147,8 @@ func (s *sightings) forget(uid types.UID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.last, uid)
+}
+
+func lastAttempt(a *v1alpha1.Action) *v1alpha1.Attempt {
+	return &a.Status.Attempts[len(a.Status.Attempts)-1]
 }
