@@ -271,7 +271,7 @@ func (c *checker) ended() {
 	}
 }
 
-// within: I11. An action began when its first attempt was announced, if anything of it ever came to the target.
+// within: I11. An action began when its first attempt was decided on, if anything of it ever came to the target.
 func (c *checker) within(b Budget) {
 	type begun struct {
 		Event
@@ -283,17 +283,17 @@ func (c *checker) within(b Budget) {
 			all = append(all, begun{r.announced[0], r})
 		}
 	}
-	slices.SortFunc(all, func(x, y begun) int { return cmp.Compare(x.Seq, y.Seq) })
+	slices.SortFunc(all, func(x, y begun) int { return x.Start.Compare(y.Start) })
 	for i, a := range all {
 		used := 0
 		for _, other := range all[:i] {
-			if other.Time.After(a.Time.Add(-b.Per)) {
+			if other.Start.After(a.Start.Add(-b.Per)) {
 				used++
 			}
 		}
 		if a.Allowed && used >= b.Max {
 			c.violate("I11", a.Event, "action %s began unattended at %s, and %d of %d had in the last %s (%s)",
-				a.of.Action, a.Time.Format(time.TimeOnly), used, b.Max, b.Per, b.Name)
+				a.of.Action, a.Start.Format(time.TimeOnly), used, b.Max, b.Per, b.Name)
 		}
 	}
 }

@@ -17,7 +17,8 @@ const (
 	// Intended: an action was made. Action, Key, Target, RollbackOf, Digest, Operation, Semantics,
 	// Verifiable, Asks.
 	Intended Kind = "Intended"
-	// Announced: an attempt was stored, before anything of it was sent. Action, Attempt, Key, Allowed.
+	// Announced: an attempt was stored, before anything of it was sent. Action, Attempt, Key, Start,
+	// Allowed.
 	Announced Kind = "Announced"
 	// Arrived: a request came to the target. Key.
 	Arrived Kind = "Arrived"
@@ -64,6 +65,8 @@ type Event struct {
 	Verifiable bool `json:"verifiable,omitempty"`
 	// Asks says that the action must not run without an approval.
 	Asks bool `json:"asks,omitempty"`
+	// Start is when an attempt was decided on: its announcement may have been stored later.
+	Start time.Time `json:"start,omitzero"`
 	// Allowed says that an attempt was announced without an approval.
 	Allowed bool `json:"allowed,omitempty"`
 	// Changed says that an effect changed how the target stood.

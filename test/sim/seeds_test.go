@@ -86,15 +86,19 @@ func chaos(n uint64) (*world, []history.Violation) {
 	w.rates = rates{
 		crash: w.random.IntN(30), failure: w.random.IntN(60), delay: w.random.IntN(60), lostReply: w.random.IntN(60), rival: w.random.IntN(40),
 		read: w.random.IntN(40), look: w.random.IntN(150), refuse: w.random.IntN(60), limit: w.random.IntN(60), lag: w.upTo(20 * time.Second),
+		wire: w.random.IntN(500),
 	}
 	asks, budgeted := w.strikes(250), w.strikes(300)
 	w.protect(asks, budgeted)
 	w.begin()
 	w.people(30 * time.Second)
+	if w.strikes(500) {
+		w.begin() // two lead from the beginning
+	}
 	for i := range 1 + w.random.IntN(4) {
 		w.something(fmt.Sprintf("a%d", i+1), asks)
 	}
-	lasts := time.Minute + w.upTo(6*time.Minute)
+	lasts := 30*time.Second + w.upTo(4*time.Minute)
 	w.trouble(lasts, !budgeted)
 	w.run(lasts, func() bool { return false })
 	w.calm()
@@ -120,10 +124,10 @@ func (w *world) something(name string, asks bool) {
 	o := operations[w.random.IntN(len(operations))]
 	target := fmt.Sprintf("t%d", w.random.IntN(3))
 	lasts := 2*time.Minute + w.upTo(20*time.Minute)
-	w.after(w.upTo(40*time.Second), func() {
+	w.after(w.upTo(20*time.Second), func() {
 		a := w.intend(name, o.Name, target, lasts, asks, nil)
 		if o.Rollback != "" && w.strikes(600) {
-			w.after(w.upTo(90*time.Second), func() { w.intend(name+"-back", o.Rollback, target, lasts, asks, a) })
+			w.after(w.upTo(40*time.Second), func() { w.intend(name+"-back", o.Rollback, target, lasts, asks, a) })
 		}
 	})
 }
@@ -150,7 +154,7 @@ func (w *world) trouble(lasts time.Duration, jumps bool) {
 	sometime(2, func() { w.freeze(w.upTo(90 * time.Second)) })
 	sometime(2, func() { w.meddle(fmt.Sprintf("t%d", w.random.IntN(3))) })
 	if jumps && w.strikes(400) {
-		sometime(3, func() {
+		sometime(20, func() {
 			if p := w.one(); p != nil {
 				p.ahead += []time.Duration{time.Hour, -time.Hour}[w.random.IntN(2)]
 				w.note("the clock of %s jumps: it is %s ahead", p.holder, p.ahead)

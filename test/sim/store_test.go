@@ -284,7 +284,8 @@ func (w *world) record(was, is *v1alpha1.Action) {
 	if n := number(is); n > number(was) {
 		last := is.Status.Attempts[len(is.Status.Attempts)-1]
 		w.log.Add(history.Event{
-			Kind: history.Announced, Action: is.Name, Attempt: n, Key: last.Key, Allowed: is.Status.Verdict.Answer == v1alpha1.AnswerAllow,
+			Kind: history.Announced, Action: is.Name, Attempt: n, Key: last.Key, Start: last.StartTime.Time,
+			Allowed: is.Status.Verdict.Answer == v1alpha1.AnswerAllow,
 		})
 	}
 	w.log.Add(history.Event{Kind: history.Wrote, Action: is.Name, State: is.Status.State, Reason: reason})

@@ -187,7 +187,7 @@ func (c tool) Do(ctx context.Context, r connector.Request) connector.Result {
 
 // left is how long the exchange may take.
 func (c tool) left(ctx context.Context, r connector.Request) time.Duration {
-	left := timeout
+	left := 2 * time.Hour
 	if deadline, ok := ctx.Deadline(); ok {
 		left = min(left, time.Until(deadline))
 	}

@@ -49,9 +49,13 @@ type world struct {
 // rates are how often what goes wrong does, of a thousand times.
 type rates struct {
 	crash, failure, delay, lostReply, rival int // at every point
+	wire                                    int // more at the points of an exchange
 	read, look, refuse, limit               int
 	lag                                     time.Duration // of caches, at most
 }
+
+// sum is how often anything goes wrong at a point.
+func (r rates) sum() int { return r.crash + r.failure + r.delay + r.lostReply + r.rival }
 
 // point is where something can go wrong.
 type point string
@@ -183,6 +187,9 @@ func (w *world) fault(at point, p *process) fault {
 		return f
 	}
 	draw := w.random.IntN(1000)
+	if at == sentBytes && w.strikes(w.rates.wire) {
+		draw = w.random.IntN(w.rates.sum() + 1)
+	}
 	for _, next := range []struct {
 		fault fault
 		rate  int
