@@ -38,6 +38,10 @@ lint: $(LINTER) ## Check style, API conventions and common mistakes.
 bench: assets build ## Measure the rates and sizes we promise, each against its bound; BENCHFLAGS=-json for a machine to read.
 	go run ./test/bench $(BENCHFLAGS)
 
+.PHONY: verify-harness
+verify-harness: assets ## Put known bugs into the code, one at a time, and want a test to find each; prints the catch rate.
+	go run ./test/harness $(HARNESSFLAGS)
+
 ##@ Building
 
 .PHONY: build
