@@ -160,6 +160,11 @@ func (r *record) undone(after, before int64) bool {
 		slices.ContainsFunc(r.rivals, func(e Event) bool { return after < e.Seq && e.Seq < before })
 }
 
+// unsent tells whether nothing was sent in an attempt.
+func (r *record) unsent(attempt int32) bool {
+	return slices.ContainsFunc(r.wrote, func(e Event) bool { return e.Attempt == attempt && e.Ended == v1alpha1.OutcomeNotSent })
+}
+
 // once: I2.
 func (c *checker) once(r *record) {
 	var last int64
@@ -271,7 +276,11 @@ func (c *checker) ended() {
 	}
 }
 
-// within: I11. An action began when its first attempt was decided on, if anything of it ever came to the target.
+// judging is how long an action may be judged until it is decided on.
+const judging = 10 * time.Second
+
+// within: I11. An action began when the first attempt was decided on of which it is not known that nothing
+// was sent, if anything of it ever came to the target.
 func (c *checker) within(b Budget) {
 	type begun struct {
 		Event
@@ -279,15 +288,17 @@ func (c *checker) within(b Budget) {
 	}
 	var all []begun
 	for _, r := range c.records {
-		if len(r.arrived) > 0 && len(r.announced) > 0 && (len(b.Operations) == 0 || slices.Contains(b.Operations, r.Operation)) {
-			all = append(all, begun{r.announced[0], r})
+		i := slices.IndexFunc(r.announced, func(e Event) bool { return !r.unsent(e.Attempt) })
+		if i >= 0 && len(r.arrived) > 0 && (len(b.Operations) == 0 || slices.Contains(b.Operations, r.Operation)) {
+			all = append(all, begun{r.announced[i], r})
 		}
 	}
 	slices.SortFunc(all, func(x, y begun) int { return x.Start.Compare(y.Start) })
 	for i, a := range all {
 		used := 0
 		for _, other := range all[:i] {
-			if other.Start.After(a.Start.Add(-b.Per)) {
+			// One that people allow while another is being judged is not seen there yet.
+			if other.Start.After(a.Start.Add(-b.Per)) && (other.Allowed || other.Start.Before(a.Start.Add(-judging))) {
 				used++
 			}
 		}

@@ -28,7 +28,7 @@ const (
 	Rival Kind = "Rival"
 	// Read: the target was read for an action. Action, Desired.
 	Read Kind = "Read"
-	// Wrote: a status was stored. Action, State, Reason.
+	// Wrote: a status was stored. Action, State, Reason; Attempt and Ended of the last attempt.
 	Wrote Kind = "Wrote"
 	// Decided: a person's decision was counted. Verdict; Digest and Until of an approval; Action and Outcome of a resolution.
 	Decided Kind = "Decided"
@@ -77,6 +77,8 @@ type Event struct {
 	State v1alpha1.ActionState `json:"state,omitempty"`
 	// Reason is the reason of the status' headline.
 	Reason string `json:"reason,omitempty"`
+	// Ended is what is known of the last attempt.
+	Ended v1alpha1.AttemptOutcome `json:"ended,omitempty"`
 	// Verdict and Outcome are of a decision.
 	Verdict v1alpha1.Verdict `json:"verdict,omitempty"`
 	// Outcome is what a person found.
