@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
@@ -125,7 +126,7 @@ func (s *sightings) announce(a *v1alpha1.Action) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen := s.last[a.UID]
-	own := append(slices.Clone(seen.own), announcement{start: lastAttempt(a).StartTime.Time, at: seen.looked})
+	own := append(slices.Clone(seen.own), announcement{start: stored(lastAttempt(a).StartTime), at: seen.looked})
 	seen.own = own[max(0, len(own)-mostAnnounced):]
 	s.last[a.UID] = seen
 }
@@ -136,7 +137,7 @@ func (s *sightings) left(a *v1alpha1.Action) time.Duration {
 	defer s.mu.Unlock()
 	attempt := lastAttempt(a)
 	for _, known := range s.last[a.UID].own {
-		if known.start.Equal(attempt.StartTime.Time) {
+		if known.start.Equal(stored(attempt.StartTime)) {
 			return attempt.DeadlineTime.Sub(attempt.StartTime.Time) - (s.elapsed() - known.at)
 		}
 	}
@@ -148,6 +149,9 @@ func (s *sightings) forget(uid types.UID) {
 	defer s.mu.Unlock()
 	delete(s.last, uid)
 }
+
+// stored is a time as the API server gives it back.
+func stored(t metav1.MicroTime) time.Time { return t.Truncate(time.Microsecond) }
 
 func lastAttempt(a *v1alpha1.Action) *v1alpha1.Attempt {
 	return &a.Status.Attempts[len(a.Status.Attempts)-1]
