@@ -208,6 +208,10 @@ func (k *actionKind) Act(ctx context.Context, a *v1alpha1.Action, command action
 		return err
 	}
 	request.Key, request.Deadline = attempt.Key, attempt.DeadlineTime.Time
+	over, err := k.guardrails.overdrawn(ctx, a, k.clock.Now())
+	if err != nil {
+		return err
+	}
 	if err := k.fence(ctx, a); err != nil {
 		return err
 	}
@@ -222,7 +226,10 @@ func (k *actionKind) Act(ctx context.Context, a *v1alpha1.Action, command action
 	// takes the attempt over counts on that deadline, so it is not measured by a clock that may have gone back.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
 	defer cancel()
-	result := opened.Do(ctx, request)
+	result := connector.Result{Outcome: v1alpha1.OutcomeNotSent, Message: "not sent: " + over}
+	if over == "" {
+		result = opened.Do(ctx, request)
+	}
 	w.Sent = &action.Sent{Outcome: result.Outcome, Reason: result.Reason, Message: result.Message, RetryAfter: result.RetryAfter, Time: k.clock.Now()}
 	k.sent.keep(a.UID, attempt.Number, w.Sent)
 	if result.Outcome == v1alpha1.OutcomeAcknowledged && w.Verifiable {

@@ -87,15 +87,9 @@ func (p proposal) evaluate(ctx context.Context) guard.Verdict {
 
 // proposal reads all that the guardrails of both namespaces want to know.
 func (g *guardrails) proposal(ctx context.Context, a *v1alpha1.Action, c *v1alpha1.Case, now time.Time) (proposal, error) {
-	var out proposal
-	var err error
-	if out.tenant, err = g.policies(ctx, a.Namespace); err != nil {
+	out, err := g.covering(ctx, a.Namespace)
+	if err != nil {
 		return out, err
-	}
-	if a.Namespace != g.namespace {
-		if out.operator, err = g.policies(ctx, g.namespace); err != nil {
-			return out, err
-		}
 	}
 	if out.in, err = guard.InputOf(casefile.Vars(c), a.Spec); err != nil {
 		return out, err
@@ -109,6 +103,15 @@ func (g *guardrails) proposal(ctx context.Context, a *v1alpha1.Action, c *v1alph
 	}
 	g.lookUp(ctx, &out)
 	return out, nil
+}
+
+// covering is a proposal without its input: the guardrails of both namespaces.
+func (g *guardrails) covering(ctx context.Context, namespace string) (out proposal, err error) {
+	if out.tenant, err = g.policies(ctx, namespace); err != nil || namespace == g.namespace {
+		return out, err
+	}
+	out.operator, err = g.policies(ctx, g.namespace)
+	return out, err
 }
 
 // history is what ran in a namespace. A process that did not announce it reads it live once: what another announced a
@@ -158,9 +161,38 @@ func (g *guardrails) reserve(p proposal, a *v1alpha1.Action, now time.Time) bool
 	return ok
 }
 
-// release gives up what was reserved for an action that ended before anything of it was announced.
+// overdrawn says which budget is used up after all for an action that is about to be sent for the first time, and that
+// nobody approved; empty if none is. The place that this process took was taken in its own memory: another that believes
+// to lead, or did a moment ago, took places in its own. Each announces before it reads what the others announced, so that
+// of two that take the last place at least one sees the other. What it reads, live, is bounded by the budget itself.
+func (g *guardrails) overdrawn(ctx context.Context, a *v1alpha1.Action, now time.Time) (string, error) {
+	attended := a.Status.Verdict == nil || a.Status.Verdict.Answer != v1alpha1.AnswerAllow
+	began, _ := guard.Began(a)
+	if attended || !began.Equal(lastAttempt(a).StartTime.Time) {
+		return "", nil
+	}
+	p, err := g.covering(ctx, a.Namespace)
+	if err != nil || !guard.WantsHistory(p.policies(), a.Spec.Operation) {
+		return "", err
+	}
+	var list v1alpha1.ActionList
+	if err := g.live.List(ctx, &list, client.InNamespace(a.Namespace)); err != nil {
+		return "", fmt.Errorf("count the actions of namespace %s before sending: %w", a.Namespace, err)
+	}
+	others := slices.DeleteFunc(guard.HistoryOf(list.Items).Usage, func(u guard.Usage) bool { return u.Action == string(a.UID) })
+	for _, policy := range p.policies() {
+		for _, state := range policy.Budgets(a.Spec.Operation, now, others, string(a.UID)) {
+			if state.Over() {
+				return state.String(), nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// release gives up what was reserved for an action that ended before anything of it began.
 func (g *guardrails) release(a *v1alpha1.Action) {
-	if len(a.Status.Attempts) == 0 {
+	if _, began := guard.Began(a); !began {
 		g.budgets.Release(a.Namespace, string(a.UID))
 	}
 }

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Usage is an action that began: its first attempt was announced, whoever wanted it and
-// whatever became of it.
+// Usage is an action that began: an attempt was announced, whoever wanted it and whatever
+// became of it. Where it is known that no attempt reached the target, nothing began.
 type Usage struct {
 	// Action is the action's uid.
 	Action string
 	// Operation is its operation, as connector/operation.
 	Operation string
-	// BeganTime is when its first attempt was announced.
+	// BeganTime is when the first attempt was announced that counts; see [Began].
 	BeganTime time.Time
 }
 

@@ -58,13 +58,12 @@ func HistoryOf(actions []v1alpha1.Action) *History {
 	out := &History{}
 	for i := range actions {
 		a := &actions[i]
-		if len(a.Status.Attempts) == 0 {
+		began, ok := Began(a)
+		if !ok {
 			continue
 		}
-		out.Usage = append(out.Usage, Usage{
-			Action: string(a.UID), Operation: a.Spec.Operation, BeganTime: a.Status.Attempts[0].StartTime.Time,
-		})
-		if !a.Status.State.Ended() || !sent(a) {
+		out.Usage = append(out.Usage, Usage{Action: string(a.UID), Operation: a.Spec.Operation, BeganTime: began})
+		if !a.Status.State.Ended() {
 			continue
 		}
 		ended := Ended{
@@ -79,9 +78,14 @@ func HistoryOf(actions []v1alpha1.Action) *History {
 	return out
 }
 
-// sent tells whether anything of an action may have reached its target.
-func sent(a *v1alpha1.Action) bool {
-	return slices.ContainsFunc(a.Status.Attempts, func(at v1alpha1.Attempt) bool { return at.Outcome != v1alpha1.OutcomeNotSent })
+// Began is when the first attempt was announced that reached the target, or may have or may yet; false if none did.
+func Began(a *v1alpha1.Action) (time.Time, bool) {
+	for _, at := range a.Status.Attempts {
+		if at.Outcome != v1alpha1.OutcomeNotSent {
+			return at.StartTime.Time, true
+		}
+	}
+	return time.Time{}, false
 }
 
 func wrong(a *v1alpha1.Action, takenBack map[string]string) string {
