@@ -35,10 +35,10 @@ func TestCrashMatrix(t *testing.T) {
 						}
 						w.begin()
 						w.people(20 * time.Second)
-						w.after(time.Second, func() {
+						w.later(time.Second, func() {
 							a := w.intend("a1", o.Name, "t1", 10*time.Minute, false, nil)
 							if o.Rollback != "" && o.Name == "set" {
-								w.after(w.upTo(30*time.Second), func() { w.intend("a2", o.Rollback, "t1", 10*time.Minute, false, a) })
+								w.later(30*time.Second, func() { w.intend("a2", o.Rollback, "t1", 10*time.Minute, false, a) })
 							}
 						})
 						w.run(2*time.Minute, func() bool { return false })

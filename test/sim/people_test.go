@@ -22,6 +22,7 @@ func (w *world) decide(spec v1alpha1.DecisionSpec) {
 		Namespace: tenant, Name: fmt.Sprintf("d-%d", len(w.store.objects)), CreationTimestamp: metav1.Time{Time: time.Now().Truncate(time.Second)},
 	}, Spec: spec}
 	d.Status.State = v1alpha1.DecisionCounted
+	d.Status.Journal = []v1alpha1.JournalEntry{{Sequence: 1, Time: metav1.NewMicroTime(time.Now().Round(0))}}
 	w.store.create(d)
 }
 

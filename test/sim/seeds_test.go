@@ -124,10 +124,10 @@ func (w *world) something(name string, asks bool) {
 	o := operations[w.random.IntN(len(operations))]
 	target := fmt.Sprintf("t%d", w.random.IntN(3))
 	lasts := 2*time.Minute + w.upTo(20*time.Minute)
-	w.after(w.upTo(20*time.Second), func() {
+	w.later(20*time.Second, func() {
 		a := w.intend(name, o.Name, target, lasts, asks, nil)
 		if o.Rollback != "" && w.strikes(600) {
-			w.after(w.upTo(40*time.Second), func() { w.intend(name+"-back", o.Rollback, target, lasts, asks, a) })
+			w.later(40*time.Second, func() { w.intend(name+"-back", o.Rollback, target, lasts, asks, a) })
 		}
 	})
 }

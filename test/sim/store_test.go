@@ -275,19 +275,21 @@ func (w *world) record(was, is *v1alpha1.Action) {
 	if c := meta.FindStatusCondition(is.Status.Conditions, v1alpha1.ExecutedCondition); c != nil {
 		reason = c.Reason
 	}
-	number := func(a *v1alpha1.Action) int32 {
+	last := func(a *v1alpha1.Action) v1alpha1.Attempt {
 		if n := len(a.Status.Attempts); n > 0 {
-			return a.Status.Attempts[n-1].Number
+			return a.Status.Attempts[n-1]
 		}
-		return 0
+		return v1alpha1.Attempt{}
 	}
-	if n := number(is); n > number(was) {
-		last := is.Status.Attempts[len(is.Status.Attempts)-1]
+	now := last(is)
+	if now.Number > last(was).Number {
 		w.log.Add(history.Event{
-			Kind: history.Announced, Action: is.Name, Attempt: n, Key: last.Key, Start: last.StartTime.Time,
+			Kind: history.Announced, Action: is.Name, Attempt: now.Number, Key: now.Key, Start: now.StartTime.Time,
 			Allowed: is.Status.Verdict.Answer == v1alpha1.AnswerAllow,
 		})
 	}
-	w.log.Add(history.Event{Kind: history.Wrote, Action: is.Name, State: is.Status.State, Reason: reason})
-	w.states[string(is.Spec.Semantics)+string(is.Status.State)+fmt.Sprint(number(is))+reason]++
+	w.log.Add(history.Event{
+		Kind: history.Wrote, Action: is.Name, State: is.Status.State, Reason: reason, Attempt: now.Number, Ended: now.Outcome,
+	})
+	w.states[string(is.Spec.Semantics)+string(is.Status.State)+fmt.Sprint(now.Number)+reason]++
 }

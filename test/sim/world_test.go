@@ -39,6 +39,7 @@ type world struct {
 	count     int   // of processes
 	born      int64 // the version of the store with which everything begins
 	budgets   []history.Budget
+	planned   int // actions that are to come
 
 	log    history.Log
 	trace  []string
@@ -110,6 +111,15 @@ func (w *world) guard(rule v1alpha1.GuardrailRule, budgets ...v1alpha1.Budget) {
 	for _, b := range budgets {
 		w.budgets = append(w.budgets, history.Budget{Name: b.Name, Operations: b.Operations, Max: int(*b.Max), Per: b.Per.Duration})
 	}
+}
+
+// later makes something happen in a while, at rest at the latest.
+func (w *world) later(within time.Duration, do func()) {
+	w.planned++
+	w.after(w.upTo(within), func() {
+		w.planned--
+		do()
+	})
 }
 
 // intend makes an action, as a playbook would.
@@ -211,8 +221,11 @@ func (w *world) calm() {
 	}
 }
 
-// ended tells whether every action has ended.
+// ended tells whether every action that was planned has ended.
 func (w *world) ended() bool {
+	if w.planned > 0 {
+		return false
+	}
 	for _, a := range w.store.actions() {
 		if !a.Status.State.Ended() {
 			return false
