@@ -20,7 +20,7 @@ var (
 // TestCrashMatrix has each fault once at each point of an attempt, for every operation, alone and with a second process
 // that believes to lead since just before.
 func TestCrashMatrix(t *testing.T) {
-	runs, passes := 0, 0
+	runs, passes, violations := 0, 0, 0
 	for _, o := range operations {
 		for _, at := range points {
 			for _, f := range faults {
@@ -44,6 +44,7 @@ func TestCrashMatrix(t *testing.T) {
 						w.run(2*time.Minute, func() bool { return false })
 						w.calm()
 						if found := w.finish(); len(found) > 0 {
+							violations += len(found)
 							w.tell(t, name, found)
 						}
 						if !*hit {
@@ -56,7 +57,7 @@ func TestCrashMatrix(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d runs, %d passes", runs, passes)
+	t.Logf("%d runs, %d passes, %d violations", runs, passes, violations)
 }
 
 // once has a fault at the first time that a point is reached, and a second process begin before.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/action"
+	"github.com/casebook-dev/casebook/internal/connector"
+	"github.com/casebook-dev/casebook/internal/guard"
 	"github.com/casebook-dev/casebook/test/history"
 )
 
@@ -111,4 +113,20 @@ func (w *world) freeze(lasts time.Duration) {
 		w.note("mia thaws")
 		w.decide(v1alpha1.DecisionSpec{Verdict: v1alpha1.VerdictThaw})
 	})
+}
+
+// unheard is how long ago a freeze may have been decided that is not heard before a first byte: what follows the read of
+// freezes takes no longer.
+const unheard = 50 * time.Millisecond
+
+// heed wants nothing to be sent while all is frozen.
+func (w *world) heed(r connector.Request) {
+	var all []v1alpha1.Decision
+	for _, d := range w.decisions(func(v1alpha1.DecisionSpec) bool { return true }) {
+		all = append(all, *d)
+	}
+	if f := guard.Frozen(all, nil); f != nil && time.Since(f.Since) > unheard {
+		w.unheeded = append(w.unheeded, history.Violation{Invariant: "freeze", Seq: int64(len(w.log.Events())), Text: fmt.Sprintf(
+			"%s of %s is sent %s after a freeze", r.Operation, r.Mark, time.Since(f.Since))})
+	}
 }

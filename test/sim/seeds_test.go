@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
@@ -25,7 +26,7 @@ var (
 )
 
 // most is how many runs that go wrong are told at length.
-const most = 40
+const most = 3
 
 // tally is what several runs came to.
 type tally struct {
@@ -80,8 +81,29 @@ func (s *tally) run(t *testing.T, n int64) *world {
 	return w
 }
 
+// TestSameSeedSameRun holds that a seed gives the same run again: else it would be worth nothing.
+func TestSameSeedSameRun(t *testing.T) {
+	for n := range uint64(30) {
+		var traces [2][]string
+		for i := range traces {
+			synctest.Test(t, func(*testing.T) {
+				w, _ := chaos(n)
+				traces[i] = w.trace
+			})
+		}
+		if diff := cmp.Diff(traces[0], traces[1]); diff != "" {
+			t.Errorf("seed %d is not the same twice:\n%s", n, diff)
+		}
+	}
+}
+
 // chaos is one random schedule.
 func chaos(n uint64) (*world, []history.Violation) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			panic(fmt.Sprintf("seed %d: %v", n, cause))
+		}
+	}()
 	w := newWorld(n)
 	w.rates = rates{
 		crash: w.random.IntN(30), failure: w.random.IntN(60), delay: w.random.IntN(60), lostReply: w.random.IntN(60), rival: w.random.IntN(40),

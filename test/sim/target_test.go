@@ -166,6 +166,7 @@ type exchange struct {
 func (c tool) Do(ctx context.Context, r connector.Request) connector.Result {
 	t, w := taskOf(ctx), c.p.w
 	w.note("%s sends %s of %s", c.p.holder, r.Operation, r.Mark)
+	w.heed(r)
 	switch w.fault(beforeSend, c.p) {
 	case crash:
 		c.p.kill(string(beforeSend))

@@ -45,6 +45,8 @@ type world struct {
 	trace  []string
 	passes int
 	states map[string]int // distinct states that were written
+	// unheeded is what was sent while all was frozen.
+	unheeded []history.Violation
 }
 
 // rates are how often what goes wrong does, of a thousand times.
@@ -247,7 +249,7 @@ func (w *world) finish() []history.Violation {
 		w.run(w.now()+time.Hour, func() bool { return false })
 	}
 	w.stop()
-	return history.Check(w.log.Events(), w.budgets...)
+	return append(history.Check(w.log.Events(), w.budgets...), w.unheeded...)
 }
 
 // tell says what went wrong in a run, and how it came to it.
