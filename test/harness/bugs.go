@@ -9,7 +9,10 @@ const (
 	guardSuite    = "./internal/guard"
 	httpSuite     = "./internal/connector/httptool"
 	simSuite      = "./test/sim"
-	controllers   = "./internal/controller"
+	fenceSuite    = "./internal/controller -run TestNothingIsSent"
+	conflictSuite = "./internal/controller -run TestRivalWrites"
+	approvalSuite = "./internal/controller -run Approv"
+	revisionSuite = "./internal/controller -run Revision|Playbook"
 )
 
 // bugs are mistakes that others have made, or that we nearly made.
@@ -22,22 +25,22 @@ var bugs = []bug{
 	{
 		"the fence is skipped", "internal/controller/action.go",
 		"	if err := k.fence(ctx, a); err != nil {\n		return err\n	}\n", "",
-		[]string{simSuite, controllers},
+		[]string{fenceSuite},
 	},
 	{
 		"the fence reads the cache", "internal/controller/action.go",
 		"k.live.Get(ctx, client.ObjectKeyFromObject(a), &stored)", "k.client.Get(ctx, client.ObjectKeyFromObject(a), &stored)",
-		[]string{simSuite, controllers},
+		[]string{fenceSuite},
 	},
 	{
 		"freezes are not asked for before the first byte", "internal/controller/action.go",
 		"	var w actionWorld\n	if err := k.hold(ctx, k.live, a, &w); err != nil {", "	var w actionWorld\n	if err := error(nil); err != nil {",
-		[]string{simSuite, controllers},
+		[]string{fenceSuite},
 	},
 	{
 		"an outcome is dropped when its write meets a conflict", "internal/controller/sent.go",
 		"	if !ok || known.number != number {\n		return nil\n	}", "	if !ok || known.number != number || known.sent != nil {\n		return nil\n	}",
-		[]string{simSuite, controllers},
+		[]string{conflictSuite, simSuite},
 	},
 	{
 		"a timeout is taken for a failure", "internal/action/protocol.go",
@@ -67,7 +70,7 @@ var bugs = []bug{
 	{
 		"the key changes with the attempt", "internal/action/protocol.go",
 		"Key:          Key(namespace, name, spec.PlanDigest),", "Key:          Key(namespace, name, spec.PlanDigest+string(rune('0'+number))),",
-		[]string{simSuite, controllers},
+		[]string{simSuite},
 	},
 	{
 		"the digest of the plan is ignored when it is sent", "internal/action/protocol.go",
@@ -82,7 +85,7 @@ var bugs = []bug{
 	{
 		"an approval for another plan counts", "internal/controller/guardrails.go",
 		" && d.Spec.Answer.Digest == digest\n", "\n",
-		[]string{controllers},
+		[]string{approvalSuite},
 	},
 	{
 		"permission is not heard again when it is sent", "internal/action/protocol.go",
@@ -108,7 +111,7 @@ var bugs = []bug{
 		"the live playbook is read in place of the pinned one", "internal/controller/run.go",
 		"	if w.compiled, err = k.revisions.get(ctx, run.Namespace, run.Spec.Revision); err != nil {\n",
 		"	var pb v1alpha1.Playbook\n	if err := k.client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.PlaybookRef.Name}, &pb); err != nil {\n		return w, err\n	}\n	if w.compiled, err = k.revisions.get(ctx, run.Namespace, pb.Status.Revision); err != nil {\n",
-		[]string{controllers},
+		[]string{revisionSuite},
 	},
 	{
 		"a lookup that failed counts as an answer of no", "internal/guard/evaluate.go",
@@ -118,7 +121,7 @@ var bugs = []bug{
 	{
 		"a budget forgets what this process has reserved", "internal/controller/guardrails.go",
 		"	_, ok := g.budgets.Reserve(a.Namespace, usage, p.policies(), p.listed.Usage)\n	return ok\n", "	_ = usage\n	return true\n",
-		[]string{simSuite, controllers},
+		[]string{simSuite},
 	},
 	{
 		"a server's error is taken for a refusal", "internal/connector/httptool/classify.go",
