@@ -156,12 +156,12 @@ func doubted(status *v1alpha1.ActionStatus) bool {
 	})
 }
 
-// forgotten tells whether the target may have forgotten the idempotency key: with a margin of a tenth, at most an hour. A
-// clock that went back cannot tell, and then it may have.
+// forgotten tells whether the target may have forgotten the idempotency key when a request that is announced now arrives,
+// as late as it may: with a margin of a tenth, at most an hour. A clock that went back cannot tell, and then it may have.
 func forgotten(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, now time.Time) bool {
 	if spec.Semantics != v1alpha1.Keyed || len(status.Attempts) == 0 {
 		return false
 	}
 	age := now.Sub(status.Attempts[0].StartTime.Time)
-	return age < 0 || age >= w.KeyRetention-min(w.KeyRetention/10, time.Hour)
+	return age < 0 || age >= w.KeyRetention-min(w.KeyRetention/10, time.Hour)-w.Timeout-w.Settle
 }

@@ -274,6 +274,15 @@ func TestNext(t *testing.T) {
 			late: 55 * time.Minute,
 			want: want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
 		},
+		"nor one that it may have forgotten when the request arrives": {
+			status: attempted(v1alpha1.ActionReady, doubtful(time.Second)),
+			world: func(w *World, _ v1alpha1.ActionSpec) {
+				w.KeyRetention, w.Verifiable, w.Timeout, w.Settle = time.Minute, false, 10*time.Second, 5*time.Second
+			},
+			semantics: v1alpha1.Keyed,
+			late:      40 * time.Second,
+			want:      want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
+		},
 		"nor after it waited for its turn so long": {
 			semantics: v1alpha1.Keyed,
 			status:    attempted(v1alpha1.ActionHeld, doubtful(time.Second)),
