@@ -131,7 +131,7 @@ func chaos(n uint64) (*world, []history.Violation) {
 func (w *world) protect(asks, budgeted bool) {
 	rule := v1alpha1.GuardrailRule{Allow: "it is fine"}
 	if asks {
-		rule = v1alpha1.GuardrailRule{Ask: &v1alpha1.Ask{ValidFor: &metav1.Duration{Duration: 2 * time.Minute}}}
+		rule = v1alpha1.GuardrailRule{Ask: &v1alpha1.Ask{ValidFor: &metav1.Duration{Duration: time.Minute}}}
 	}
 	if !budgeted {
 		w.guard(rule)
@@ -173,7 +173,7 @@ func (w *world) trouble(lasts time.Duration, jumps bool) {
 			p.kill("at any moment")
 		}
 	})
-	sometime(2, func() { w.freeze(w.upTo(90 * time.Second)) })
+	sometime(2, func() { w.freeze(w.upTo(3 * time.Minute)) })
 	sometime(2, func() { w.meddle(fmt.Sprintf("t%d", w.random.IntN(3))) })
 	if jumps && w.strikes(400) {
 		sometime(20, func() {

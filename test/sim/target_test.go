@@ -19,7 +19,7 @@ import (
 const (
 	timeout   = 10 * time.Second
 	settle    = 5 * time.Second
-	retention = 4 * time.Minute // of keys
+	retention = time.Minute // of keys
 	verifying = 8 * time.Second
 )
 
