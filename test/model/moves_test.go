@@ -11,7 +11,7 @@ import (
 type bounds struct {
 	crashes, losses, refusals, rivals, decisions uint8
 	attempts                                     [2]uint8
-	rollback, stop, freeze                       bool
+	rollback, stop, freeze, aging                bool
 }
 
 // model is one search's world: what the target is, and which rules are kept.
@@ -177,7 +177,7 @@ func (m *model) people(s state, o int) {
 		if uint8(i) >= m.decisions || s.env.decisions[o][i] != 0 {
 			continue
 		}
-		if i > applied {
+		if i > applied && !m.decisionsCrowd {
 			return // a decision does not count while another waits to be applied
 		}
 		if s.target.effect[o] {
@@ -187,8 +187,8 @@ func (m *model) people(s state, o int) {
 			return
 		}
 		for found := didNot; found <= retryIt; found++ {
-			if found == retryIt && o == forward && s.stored[rollback] != 0 && !m.retryAndRollback {
-				continue // it is being taken back
+			if found == retryIt && o == forward && m.takenBack(s) && !m.retryAndRollback {
+				continue
 			}
 			c := s
 			c.env.decisions[o][i] = found
@@ -200,12 +200,25 @@ func (m *model) people(s state, o int) {
 
 // world is what happens whoever acts.
 func (m *model) world(s state) {
+	m.circumstances(s)
+	if s.target.hidden {
+		c := s
+		c.target.hidden = false
+		m.add(c, "the target shows what it did", -1, -1, 0)
+	}
+	if s.env.rivals < m.rivals {
+		m.rival(s)
+	}
 	if state := m.known[s.stored[forward]].State; m.rollback && s.stored[rollback] == 0 &&
 		(state == v1alpha1.ActionSucceeded || state == v1alpha1.ActionUnknown && (m.retryAndRollback || !m.tried(s))) {
 		c := s
 		c.stored[rollback] = m.initial
 		m.add(c, "a person has it taken back", -1, -1, 0)
 	}
+}
+
+// circumstances change what an action is permitted.
+func (m *model) circumstances(s state) {
 	if m.stop && !s.env.denied {
 		c := s
 		c.env.denied = true
@@ -221,17 +234,24 @@ func (m *model) world(s state) {
 		c.env.frozen++
 		m.add(c, [...]string{unfrozen: "somebody freezes", frozen: "somebody thaws"}[s.env.frozen], -1, -1, 0)
 	}
-	if m.semantics == v1alpha1.Keyed && s.env.age != forgotten && !s.env.expired {
+	if m.aging && m.semantics == v1alpha1.Keyed && m.known[s.stored[forward]].ages && s.env.age != forgotten && !s.env.expired {
 		if c := s; s.env.age == young {
 			c.env.age = margin
 			m.add(c, "the key grows old", -1, -1, 0)
-		} else if !m.arrives(s) {
+		} else if s.target.key && !m.arrives(s) {
 			c.env.age, c.target.key = forgotten, false
 			m.add(c, "the target forgets the key", -1, -1, 0)
 		}
 	}
-	if s.env.rivals < m.rivals {
-		m.rival(s)
+}
+
+// takenBack tells whether the forward action is being taken back, or was.
+func (m *model) takenBack(s state) bool {
+	switch m.known[s.stored[rollback]].State {
+	case v1alpha1.ActionFailed, v1alpha1.ActionDenied, v1alpha1.ActionExpired:
+		return false
+	default:
+		return s.stored[rollback] != 0
 	}
 }
 

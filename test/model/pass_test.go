@@ -3,7 +3,11 @@
 
 package model
 
-import "github.com/casebook-dev/casebook/api/v1alpha1"
+import (
+	"slices"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
+)
 
 // pass is one look of a process at an action: it observes, reads what the protocol wants to see, and decides.
 func (m *model) pass(s state, k, o int) {
@@ -49,22 +53,17 @@ func one(b bool) int {
 }
 
 // durations are how long a process may have seen an action as it stands, given what may still happen. Its own attempt
-// apart, it is what the protocol takes for granted of time: an announced attempt is sent and given up by its deadline, and
-// what was given up arrives before the settling is over.
+// apart, it is what the protocol takes for granted of time: an announced attempt is sent and given up by its deadline, what
+// was given up arrives before the settling is over, and what was done can be read within the time that is declared for it.
 func (m *model) durations(s state, o int, at known) []seen {
 	all := []seen{justNow, enough, plenty}
-	switch at.State {
-	case v1alpha1.ActionExecuting:
-		if s.closed[o]&(1<<at.last) == 0 && !m.ownersDoNotWait {
-			return all[:1]
-		}
-		return all[:2]
-	case v1alpha1.ActionSettling:
-		for _, r := range s.wire[o] {
-			if r == due && !m.nothingSettles {
-				return all[:1]
-			}
-		}
+	hidden := s.target.hidden && o == forward
+	switch {
+	case at.State == v1alpha1.ActionExecuting && s.closed[o]&(1<<at.last) == 0 && !m.ownersDoNotWait,
+		at.State == v1alpha1.ActionSettling && slices.Contains(s.wire[o][:], due) && !m.nothingSettles,
+		at.State == v1alpha1.ActionVerifying && hidden:
+		return all[:1]
+	case at.State == v1alpha1.ActionSettling && !hidden:
 		return all
 	default:
 		return all[:2]
@@ -75,11 +74,11 @@ func (m *model) durations(s state, o int, at known) []seen {
 func (m *model) observe(s state, k, o int, base copied, l look) {
 	switch wants := m.wants(l); {
 	case wants.Before:
-		for _, l.before = range []sight{unreadable, m.see(s, o)} {
+		for _, l.before = range append(m.sees(s, o), unreadable) {
 			m.decide(s, k, o, base, l)
 		}
 	case wants.After:
-		for _, l.after = range []sight{unreadable, m.see(s, o)} {
+		for _, l.after = range append(m.sees(s, o), unreadable) {
 			m.decide(s, k, o, base, l)
 		}
 	default:
@@ -112,11 +111,11 @@ func (m *model) write(s state, k, o int) {
 	h := s.replica[k].hand[o]
 	failed := s
 	failed.replica[k].hand[o] = m.after(s, k, o)
+	if m.outcomesAreDropped {
+		failed.replica[k].memory[o] = memory{}
+	}
 	m.add(failed, "cannot reach the API server and drops what it decided", k, o, 0)
 	if !h.base.fresh && !m.noPrecondition {
-		if m.outcomesAreDropped {
-			failed.replica[k].memory[o] = memory{}
-		}
 		m.add(m.forget(failed, k, o), "has a conflict and drops what it decided", k, o, 0)
 		return
 	}

@@ -15,13 +15,13 @@ import (
 	"github.com/casebook-dev/casebook/internal/action"
 )
 
-// What the connector declares. A key is forgotten, as the protocol counts it, nine tenths of the retention after the first
-// attempt; the action's own deadline is after that. An attempt's deadline is after both: by the wall clock none is ever
+// What the connector declares, and when a key is too old and an action too late. The protocol leaves off using a key while
+// what it announced before can still arrive in time. An attempt's deadline is after both: by the wall clock none is ever
 // late, so that only the clock that does not jump keeps an attempt from being sent.
 const (
 	timeout   = 10 * time.Second
 	settle    = 5 * time.Second
-	retention = 10 * time.Second
+	retention = 25 * time.Second
 	tooOld    = 9 * time.Second
 	tooLate   = 9500 * time.Millisecond
 	patience  = 8 * time.Second
@@ -85,7 +85,8 @@ type known struct {
 	v1alpha1.ActionStatus
 	last   uint8  // number of the last attempt; zero if there is none
 	holder string // of the last attempt
-	young  bool   // the last attempt was announced while the key was young
+	young  bool   // the last attempt was announced before the key grew old
+	ages   bool   // the first was, from which the age of the key is counted
 }
 
 // protocol calls the code, and remembers its answers.
@@ -276,7 +277,8 @@ func (p *protocol) keep(s v1alpha1.ActionStatus) status {
 	k := known{ActionStatus: s}
 	if n := len(s.Attempts); n > 0 {
 		last := s.Attempts[n-1]
-		k.last, k.holder, k.young = uint8(last.Number), last.Holder, last.StartTime.Time.Equal(start)
+		k.last, k.holder = uint8(last.Number), last.Holder
+		k.young, k.ages = last.StartTime.Time.Equal(start), s.Attempts[0].StartTime.Time.Equal(start)
 	}
 	p.known = append(p.known, k)
 	place := status(len(p.known) - 1)

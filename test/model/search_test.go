@@ -28,6 +28,7 @@ func (m *model) search() found {
 	m.initial = m.keep(v1alpha1.ActionStatus{})
 	first := state{replica: [2]replica{{up: true}, {up: true}}}
 	first.stored[forward] = m.initial
+	first = m.reduce(first)
 	g := &graph{states: []state{first}, from: []int32{-1}, place: map[state]int32{first: 0}}
 	out := found{}
 	for at := int32(0); int(at) < len(g.states) && at < limit; at++ {

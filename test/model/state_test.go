@@ -94,6 +94,7 @@ type target struct {
 	on     setting // of an absolute state
 	things uint8   // that the forward action made and that are there, up to two
 	key    bool    // it knows the idempotency key
+	hidden bool    // a read may not show yet what the forward action did
 	effect [2]bool // the action changed it
 	stands [2]bool // the action changed it, and nobody changed it since
 }

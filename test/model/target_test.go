@@ -31,7 +31,7 @@ func (m *model) exchange(s state, o int, n uint8) {
 	done := m.arrive(gone, o, n)
 	reads := []sight{unread}
 	if m.verifiable[o] {
-		reads = append(reads, m.see(done, o))
+		reads = append(reads, m.sees(done, o)...)
 	}
 	for _, read := range reads {
 		m.add(m.hear(done, k, o, acknowledged, read), "is told that it is done: attempt", k, o, n)
@@ -78,18 +78,31 @@ func (m *model) arrive(s state, o int, n uint8) state {
 		return s
 	}
 	t.effect[o], t.stands[o], t.stands[1-o] = true, true, false
+	t.hidden = m.showsLate && o == forward
 	if t.things > 1 {
 		t.things, s.bad = 2, twice
 	}
-	if state := m.known[s.stored[rollback]].State; o == forward && (state == v1alpha1.ActionSucceeded || state == v1alpha1.ActionNotNeeded) {
+	if state := m.known[s.stored[rollback]].State; o == forward && s.bad == none && (state == v1alpha1.ActionSucceeded || state == v1alpha1.ActionNotNeeded) {
 		s.bad = undone
 	}
 	return s
 }
 
-// see is what a read of the target shows now.
-func (m *model) see(s state, o int) sight {
-	t := s.target
+// sees are what a read of the target may show: how it is, or, of a target that shows late what it did, how it was. Of what
+// cannot be read back it shows nothing.
+func (m *model) sees(s state, o int) []sight {
+	if !m.verifiable[o] {
+		return []sight{absent}
+	}
+	if !s.target.hidden {
+		return []sight{m.see(s.target, o)}
+	}
+	before := s.target
+	before.on, before.things = off, 0
+	return []sight{m.see(s.target, o), m.see(before, o)}
+}
+
+func (m *model) see(t target, o int) sight {
 	there := t.on != off || t.things > 0
 	switch {
 	case o == forward && there, o == rollback && !there:
