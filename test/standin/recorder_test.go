@@ -28,6 +28,9 @@ type counter struct{ handled atomic.Int64 }
 
 // ServeHTTP implements http.Handler.
 func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Context().Err() != nil {
+		return // as a stand-in may that asks others
+	}
 	c.handled.Add(1)
 	body, _ := io.ReadAll(r.Body)
 	standin.Report(r.Context(), standin.Effect{Kind: "counted", Target: r.URL.Path, Changed: true})
@@ -210,6 +213,29 @@ func TestAHeldRequestWaitsForTheGate(t *testing.T) {
 	close(gate)
 	if got := <-answered; got.status != http.StatusAccepted {
 		t.Errorf("got %+v, want the stand-in's answer", got)
+	}
+}
+
+func TestAHeldRequestIsHandledThoughItsClientIsGone(t *testing.T) {
+	_, recorder, client := started(t)
+	gate := make(chan struct{})
+	recorder.Inject(standin.Fault{Do: standin.Action{Name: "held", Play: func(x *standin.Exchange) {
+		x.WaitForClient()
+		if x.WaitFor(gate) {
+			x.Pass()
+		}
+	}}})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, _ = recorder.AwaitRequest(t.Context(), func(standin.Request) bool { return true })
+		cancel()
+	}()
+	if got := send(ctx, t, client, http.MethodPost, recorder.URL()+"/gone", ""); got.err == nil {
+		t.Errorf("got %+v, want nothing", got)
+	}
+	close(gate)
+	if _, err := recorder.AwaitEffect(t.Context(), func(e standin.Effect) bool { return e.Target == "/gone" }); err != nil {
+		t.Error(err)
 	}
 }
 

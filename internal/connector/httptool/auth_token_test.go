@@ -169,6 +169,7 @@ func TestNoToken(t *testing.T) {
 			status(code, body)(rw, nil)
 		}
 	}
+	var patience atomic.Pointer[expiring] // of the exchange under way
 	tests := map[string]struct {
 		serve  http.HandlerFunc
 		reason string
@@ -190,7 +191,7 @@ func TestNoToken(t *testing.T) {
 		"the token is of another type":  {answer(200, `{"access_token":"abcdef","token_type":"mac"}`), connector.CredentialsRejectedReason, `of type "mac"`},
 		"the answer is too large":       {answer(200, `{"access_token":"`+strings.Repeat("a", 64<<10)+`"}`), connector.UnreachableReason, "larger than"},
 		"the connection is closed":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, connector.UnreachableReason, "closed before"},
-		"it does not answer in time":    {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, connector.UnreachableReason, "within the deadline"},
+		"it does not answer in time":    {func(_ http.ResponseWriter, r *http.Request) { patience.Load().expire(); <-r.Context().Done() }, connector.UnreachableReason, "within the deadline"},
 		"the answer begins as it ought": {answer(200, `{"access_token":"abcdef","expires_in":`), connector.UnreachableReason, "holds none"},
 	}
 	for name, tc := range tests {
@@ -198,7 +199,9 @@ func TestNoToken(t *testing.T) {
 			a := newAuthorizationServer(t)
 			a.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _ = r.ParseForm(); tc.serve(rw, r) })
 			w, requests := newTokenWorld(t, a, new(atomic.Int64))
-			_, failure := w.exchangeWithin(within(t, time.Second), post)
+			ctx := newExpiring(t)
+			patience.Store(ctx)
+			_, failure := w.exchangeWithin(ctx, post)
 			if failure == nil || failure.Outcome != v1alpha1.OutcomeNotSent || failure.Reason != tc.reason || !strings.Contains(failure.Message, tc.want) {
 				t.Errorf("exchange = %+v, want it not sent, with %s and %q", failure, tc.reason, tc.want)
 			}

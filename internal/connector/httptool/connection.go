@@ -17,6 +17,7 @@ import (
 	"maps"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/connector"
@@ -55,8 +56,9 @@ func (c *connection) Target(name string, input map[string]any) (v1alpha1.Target,
 	if err != nil {
 		return v1alpha1.Target{}, fault.Terminalf(connector.InvalidInputReason, "could not name the target of %s: %w", name, err)
 	}
-	if text == "" {
-		return v1alpha1.Target{}, fault.Terminalf(connector.InvalidInputReason, "could not name the target of %s: its name is empty", name)
+	if n := utf8.RuneCountInString(text); n == 0 || n > maxTargetName {
+		return v1alpha1.Target{}, fault.Terminalf(connector.InvalidInputReason,
+			"could not name the target of %s: its name has %d characters: want 1 to %d", name, n, maxTargetName)
 	}
 	return v1alpha1.Target{Type: o.declared.TargetType, Name: text}, nil
 }
@@ -82,6 +84,9 @@ func (c *connection) RollbackInput(name string, input map[string]any) (map[strin
 	}
 	return back, nil
 }
+
+// maxTargetName is how many characters the name of an Action's target may have.
+const maxTargetName = 512
 
 func (c *connection) mutation(name string) (*operation, error) {
 	if _, err := connector.FindMutation(c.compiled.declared, name); err != nil {

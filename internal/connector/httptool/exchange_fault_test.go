@@ -15,8 +15,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 
@@ -39,22 +39,6 @@ func echoing(format string) func(net.Conn, *http.Request) {
 }
 
 func reset(conn net.Conn, _ *http.Request) { _ = conn.(*net.TCPConn).SetLinger(0) }
-
-// hang goes on until the other side gives up.
-func hang(conn net.Conn, _ *http.Request) { _, _ = io.Copy(io.Discard, conn) }
-
-func both(first, then func(net.Conn, *http.Request)) func(net.Conn, *http.Request) {
-	return func(conn net.Conn, r *http.Request) { first(conn, r); then(conn, r) }
-}
-
-// drip never comes to an end, and never lets long pass without a byte.
-func drip(conn net.Conn, _ *http.Request) {
-	for range time.Tick(10 * time.Millisecond) {
-		if _, err := io.WriteString(conn, "1\r\na\r\n"); err != nil {
-			return
-		}
-	}
-}
 
 func zipped(text []byte) string {
 	var out bytes.Buffer
@@ -79,17 +63,20 @@ func TestExchangeFaults(t *testing.T) {
 	bomb := zipped(make([]byte, 64<<20)) // in 64 KiB
 	tests := map[string]struct {
 		answer func(net.Conn, *http.Request)
+		hangs  bool // after that, until the deadline
 		reason string
-		within time.Duration // of the exchange; a minute if zero
-		want   string        // in the message
+		want   string // in the message
 	}{
-		"resets the connection":                {answer: reset, want: "connection reset by peer"},
-		"closes the connection":                {answer: write(), want: "closed before the answer was complete"},
-		"hangs":                                {answer: hang, within: 300 * time.Millisecond, want: "within the deadline"},
-		"hangs in the header":                  {answer: both(write("HTTP/1.1 200 OK\r\nX"), hang), within: 300 * time.Millisecond, want: "within the deadline"},
-		"hangs in the body":                    {answer: both(write(ok, "Content-Length: 9\r\n\r\nabc"), hang), within: 300 * time.Millisecond, want: "within the deadline"},
-		"drips":                                {answer: both(write(ok, "Transfer-Encoding: chunked\r\n\r\n"), drip), within: 300 * time.Millisecond},
-		"resets in the body":                   {answer: both(write(ok, "Content-Length: 9\r\n\r\nabc"), reset), want: "read the answer"},
+		"resets the connection": {answer: reset, want: "connection reset by peer"},
+		"closes the connection": {answer: write(), want: "closed before the answer was complete"},
+		"hangs":                 {answer: write(), hangs: true, want: "within the deadline"},
+		"hangs in the header":   {answer: write("HTTP/1.1 200 OK\r\nX"), hangs: true, want: "within the deadline"},
+		"hangs in the body":     {answer: write(ok, "Content-Length: 9\r\n\r\nabc"), hangs: true, want: "within the deadline"},
+		"drips":                 {answer: write(ok, "Transfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n", "1\r\nb\r\n"), hangs: true},
+		"resets in the body": {answer: func(conn net.Conn, r *http.Request) {
+			write(ok, "Content-Length: 9\r\n\r\nabc")(conn, r)
+			reset(conn, r)
+		}, want: "read the answer"},
 		"says less than it announced":          {answer: write(ok, "Content-Length: 9\r\n\r\nabc"), want: "closed before the answer was complete"},
 		"breaks off between chunks":            {answer: write(ok, "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"), want: "closed before"},
 		"sends a chunk that is none":           {answer: write(ok, "Transfer-Encoding: chunked\r\n\r\nzz\r\n")},
@@ -116,8 +103,14 @@ func TestExchangeFaults(t *testing.T) {
 		for verb, out := range map[string]outgoing{"a read": get, "a mutation": post, "a mutation without body": remove} {
 			t.Run(verb+" whose target "+name, func(t *testing.T) {
 				t.Parallel()
-				url, requests := rawServer(t, nil, tc.answer)
-				_, failure := newWorld(t, url).exchangeWithin(within(t, cmp.Or(tc.within, time.Minute)), out)
+				ctx := newExpiring(t)
+				url, requests := rawServer(t, func(conn net.Conn, r *http.Request) {
+					tc.answer(conn, r)
+					if tc.hangs {
+						ctx.hangAt(conn, r)
+					}
+				})
+				_, failure := newWorld(t, url).exchangeWithin(ctx, out)
 				reason := cmp.Or(tc.reason, v1alpha1.OutcomeUnknownReason)
 				if failure == nil || failure.Outcome != v1alpha1.OutcomeInDoubt || failure.Reason != reason || !strings.Contains(failure.Message, tc.want) {
 					t.Errorf("exchange = %+v, want it in doubt with reason %s and %q", failure, reason, tc.want)
@@ -135,7 +128,8 @@ func TestExchangeThatWasNotSent(t *testing.T) {
 	closed := listen(t, "127.0.0.1:0")
 	_ = closed.Close()
 	silent := listen(t, "127.0.0.1:0")
-	accept(t, silent, func(conn net.Conn) { hang(conn, nil) })
+	var patience atomic.Pointer[expiring] // of the exchange under way
+	accept(t, silent, func(conn net.Conn) { patience.Load().hangAt(conn, nil) })
 	curt := listen(t, "127.0.0.1:0")
 	accept(t, curt, func(conn net.Conn) { reset(conn, nil) })
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request arrived") }))
@@ -150,7 +144,7 @@ func TestExchangeThatWasNotSent(t *testing.T) {
 	tests := map[string]struct {
 		baseURL string
 		tls     *v1alpha1.HTTPTLS
-		within  time.Duration
+		late    bool // the deadline has passed before it
 		want    string
 	}{
 		"nobody listens":                    {baseURL: "http://" + closed.Addr().String(), want: "connection refused: check spec.http.baseURL"},
@@ -158,16 +152,20 @@ func TestExchangeThatWasNotSent(t *testing.T) {
 		"the authority is not trusted":      {baseURL: server.URL, want: "its certificate is not to be trusted: x509: certificate signed by unknown authority: see spec.http.tls"},
 		"the certificate is of another":     {baseURL: server.URL, tls: &v1alpha1.HTTPTLS{CABundle: pemOf(server), ServerName: "other.example.org"}, want: "valid for example.com"},
 		"only TLS 1.1 is spoken":            {baseURL: ancient.URL, tls: trusting, want: "protocol version"},
-		"the handshake hangs":               {baseURL: "https://" + silent.Addr().String(), within: 300 * time.Millisecond, want: "within the deadline"},
+		"the handshake hangs":               {baseURL: "https://" + silent.Addr().String(), want: "within the deadline"},
 		"the handshake is cut off":          {baseURL: "https://" + curt.Addr().String(), want: "could not connect"},
-		"the deadline has passed before it": {baseURL: server.URL, tls: trusting, within: time.Nanosecond, want: ""},
+		"the deadline has passed before it": {baseURL: server.URL, tls: trusting, late: true},
 	}
 	for name, tc := range tests {
 		for verb, out := range map[string]outgoing{"read": get, "mutation": remove} {
 			t.Run(name+", "+verb, func(t *testing.T) {
 				w := newWorld(t, tc.baseURL)
 				w.spec.TLS = tc.tls
-				_, failure := w.exchangeWithin(within(t, cmp.Or(tc.within, time.Minute)), out)
+				ctx := newExpiring(t)
+				if patience.Store(ctx); tc.late {
+					ctx.expire()
+				}
+				_, failure := w.exchangeWithin(ctx, out)
 				if failure == nil || failure.Outcome != v1alpha1.OutcomeNotSent || !strings.Contains(failure.Message, tc.want) {
 					t.Fatalf("exchange = %+v, want it not sent, with %q", failure, tc.want)
 				}
@@ -182,9 +180,9 @@ func TestExchangeThatWasNotSent(t *testing.T) {
 // TestExchangeOfACallerWhoGaveUp: a cancelled context ends an exchange wherever it is.
 func TestExchangeOfACallerWhoGaveUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	url, requests := rawServer(t, nil, func(conn net.Conn, r *http.Request) {
+	url, requests := rawServer(t, func(conn net.Conn, _ *http.Request) {
 		cancel()
-		hang(conn, r)
+		_, _ = io.Copy(io.Discard, conn)
 	})
 	w := newWorld(t, url)
 	if _, failure := w.exchangeWithin(ctx, post); failure == nil || failure.Outcome != v1alpha1.OutcomeInDoubt || requests.count() != 1 {
@@ -251,7 +249,7 @@ func TestMutationIsSentOnceOverHTTP2(t *testing.T) {
 			})
 			w := newWorld(t, "https://"+listener.Addr().String())
 			w.spec.TLS = &v1alpha1.HTTPTLS{CABundle: pemOf(certificates)}
-			_, failure := w.exchangeWithin(within(t, time.Second), remove)
+			_, failure := w.exchange(remove)
 			if failure == nil || failure.Outcome != v1alpha1.OutcomeInDoubt || requests.count() != 1 {
 				t.Errorf("exchange = %+v with %d requests, want it in doubt and sent once", failure, requests.count())
 			}

@@ -194,14 +194,11 @@ func (s *seen) count() int {
 
 // rawServer reads a request from each connection and then does what it is told
 // to with the connection, which is closed afterwards.
-func rawServer(t *testing.T, wrap func(net.Conn) net.Conn, answer func(net.Conn, *http.Request)) (string, *seen) {
+func rawServer(t *testing.T, answer func(net.Conn, *http.Request)) (string, *seen) {
 	t.Helper()
 	listener := listen(t, "127.0.0.1:0")
 	requests := &seen{}
 	accept(t, listener, func(conn net.Conn) {
-		if wrap != nil {
-			conn = wrap(conn)
-		}
 		request, err := http.ReadRequest(bufio.NewReader(conn))
 		if err != nil {
 			return
@@ -266,6 +263,37 @@ func within(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// expiring is a context whose deadline passes when the test says so.
+type expiring struct {
+	context.Context
+	passed chan struct{}
+	once   sync.Once
+}
+
+func newExpiring(t *testing.T) *expiring {
+	t.Helper()
+	return &expiring{Context: t.Context(), passed: make(chan struct{})}
+}
+
+func (e *expiring) Done() <-chan struct{} { return e.passed }
+
+func (e *expiring) Err() error {
+	select {
+	case <-e.passed:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+func (e *expiring) expire() { e.once.Do(func() { close(e.passed) }) }
+
+// hangAt lets the deadline pass and then goes on until the other side gives up.
+func (e *expiring) hangAt(conn net.Conn, _ *http.Request) {
+	e.expire()
+	_, _ = io.Copy(io.Discard, conn)
 }
 
 // discard is for servers whose complaints are expected.

@@ -67,6 +67,8 @@ func newSite() *site {
 	return &site{office: newOffice(), secrets: &heldSecrets{values: map[string]string{"directory/token": canary}}}
 }
 
+func (s *site) mutations() int { return under(s.office, func() int { return s.arrived }) }
+
 // saying breaks every answer, and lets it say what it was sent.
 func saying(status int, kind, body string, headers ...string) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
@@ -159,10 +161,10 @@ func TestBrokenTargetsAreToldApartAndNoSecretLeaves(t *testing.T) {
 			if result.Outcome != tc.outcome || result.Reason != tc.reason || result.Message == "" {
 				t.Errorf("Do = %+v, want %s %s", result, tc.outcome, tc.reason)
 			}
-			if s.arrived != 1 {
-				t.Errorf("%d mutations arrived, want one", s.arrived)
+			if s.mutations() != 1 {
+				t.Errorf("%d mutations arrived, want one", s.mutations())
 			}
-			if got := s.asked.Get("Authorization"); got != "Bearer "+canary {
+			if got := s.header().Get("Authorization"); got != "Bearer "+canary {
 				t.Errorf("the canary was not sent, but %q", got)
 			}
 			keeps(t, result)
@@ -181,8 +183,8 @@ func TestABrokenReadBeforeKeepsTheMutationUnsent(t *testing.T) {
 			if tc.terminal != "" {
 				want = v1alpha1.OutcomeRefused
 			}
-			if result.Outcome != want || s.arrived != 0 {
-				t.Errorf("Do = %+v, %d mutations arrived, want %s and none", result, s.arrived, want)
+			if result.Outcome != want || s.mutations() != 0 {
+				t.Errorf("Do = %+v, %d mutations arrived, want %s and none", result, s.mutations(), want)
 			}
 			if tc.wait != "" && result.RetryAfter != 7*time.Second {
 				t.Errorf("RetryAfter = %s, want 7s", result.RetryAfter)
@@ -239,8 +241,8 @@ func TestSecretsThatCannotBeReadShowBeforeAnythingIsSent(t *testing.T) {
 			if tc.reason != "" {
 				want = v1alpha1.OutcomeRefused
 			}
-			if result.Outcome != want || tc.reason != "" && result.Reason != tc.reason || s.asked != nil {
-				t.Errorf("Do = %+v, want %s; it was sent %v", result, want, s.asked)
+			if result.Outcome != want || tc.reason != "" && result.Reason != tc.reason || s.header() != nil {
+				t.Errorf("Do = %+v, want %s; it was sent %v", result, want, s.header())
 			}
 		})
 	}
@@ -257,8 +259,8 @@ func TestWithoutAProbeTheCredentialsAreReadAndNothingIsAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := opened.Probe(t.Context()); err != nil || target.asked != nil {
-		t.Errorf("Probe = %v, it asked %v", err, target.asked)
+	if err := opened.Probe(t.Context()); err != nil || target.header() != nil {
+		t.Errorf("Probe = %v, it asked %v", err, target.header())
 	}
 	d.Values = &heldSecrets{}
 	if opened, err = NewOpener(d).Open(object); err != nil {
@@ -274,7 +276,7 @@ func TestUsersWhoExistTwiceOrNotAtAll(t *testing.T) {
 	if before, err := opened.Before(ctx, request); err == nil || !strings.Contains(err.Error(), "this has 2") {
 		t.Errorf("Before = %+v, %v, want an error that says how many", before, err)
 	}
-	if result := opened.Do(ctx, request); result.Outcome != v1alpha1.OutcomeNotSent || s.arrived != 0 {
+	if result := opened.Do(ctx, request); result.Outcome != v1alpha1.OutcomeNotSent || s.mutations() != 0 {
 		t.Errorf("Do = %+v", result)
 	}
 	s.users = s.users[1:2]
@@ -282,7 +284,7 @@ func TestUsersWhoExistTwiceOrNotAtAll(t *testing.T) {
 	if err != nil || !before.Gone || before.Message != "there is no User ana@example.com" {
 		t.Errorf("Before = %+v, %v", before, err)
 	}
-	if result := opened.Do(ctx, request); result.Outcome != v1alpha1.OutcomeRefused || result.Reason != v1alpha1.TargetReplacedReason || s.arrived != 0 {
+	if result := opened.Do(ctx, request); result.Outcome != v1alpha1.OutcomeRefused || result.Reason != v1alpha1.TargetReplacedReason || s.mutations() != 0 {
 		t.Errorf("Do = %+v", result)
 	}
 }
@@ -302,14 +304,14 @@ func TestRequestsThatLackTheirMarkOrKeyAreRefusedUnsent(t *testing.T) {
 	unmarked.Mark, keyless.Key = "", ""
 	for want, request := range map[string]connector.Request{"has no mark": unmarked, "has no idempotency key": keyless} {
 		result := opened.Do(t.Context(), request)
-		if result.Outcome != v1alpha1.OutcomeRefused || result.Reason != connector.InvalidInputReason || !strings.Contains(result.Message, want) || target.asked != nil {
+		if result.Outcome != v1alpha1.OutcomeRefused || result.Reason != connector.InvalidInputReason || !strings.Contains(result.Message, want) || target.header() != nil {
 			t.Errorf("Do = %+v, want a refusal that says it %s", result, want)
 		}
 	}
 	if result := opened.Do(t.Context(), whole); result.Outcome != v1alpha1.OutcomeAcknowledged {
 		t.Errorf("Do = %+v", result)
 	}
-	if got := target.asked.Get("Idempotency-Key"); got != "k" {
+	if got := target.header().Get("Idempotency-Key"); got != "k" {
 		t.Errorf("the key that was sent is %q", got)
 	}
 }
@@ -319,8 +321,8 @@ func TestADeadlineThatHasPassedSendsNothing(t *testing.T) {
 	ctx, opened, request := s.open(t)
 	request.Deadline = time.Unix(1, 0)
 	result := opened.Do(ctx, request)
-	if result.Outcome != v1alpha1.OutcomeNotSent || result.Reason != v1alpha1.DeadlinePassedReason || s.asked != nil {
-		t.Errorf("Do = %+v, it was sent %v", result, s.asked)
+	if result.Outcome != v1alpha1.OutcomeNotSent || result.Reason != v1alpha1.DeadlinePassedReason || s.header() != nil {
+		t.Errorf("Do = %+v, it was sent %v", result, s.header())
 	}
 }
 

@@ -5,6 +5,7 @@ package httptool
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -232,25 +233,29 @@ func TestBreaker(t *testing.T) {
 func TestBreakerOfAnEndpoint(t *testing.T) {
 	closed := listen(t, "127.0.0.1:0")
 	_ = closed.Close()
-	hanging, _ := rawServer(t, nil, hang)
-	resetting, _ := rawServer(t, nil, reset)
-	stalling, _ := rawServer(t, nil, both(write(ok, "Content-Length: 9\r\n\r\nabc"), hang))
-	cutting, _ := rawServer(t, nil, write(ok, "Content-Length: 9\r\n\r\nabc"))
+	var patience atomic.Pointer[expiring] // of the exchange under way
+	hang := func(conn net.Conn, r *http.Request) { patience.Load().hangAt(conn, r) }
+	hanging, _ := rawServer(t, hang)
+	resetting, _ := rawServer(t, reset)
+	stalling, _ := rawServer(t, func(conn net.Conn, r *http.Request) {
+		write(ok, "Content-Length: 9\r\n\r\nabc")(conn, r)
+		hang(conn, r)
+	})
+	cutting, _ := rawServer(t, write(ok, "Content-Length: 9\r\n\r\nabc"))
 	failing := httptest.NewServer(status(500, "oops"))
 	defer failing.Close()
 	tests := map[string]struct {
 		baseURL string
-		within  time.Duration
 		broken  bool
 	}{
-		"nobody listens":           {"http://" + closed.Addr().String(), time.Minute, true},
-		"the target hangs":         {hanging, 50 * time.Millisecond, true},
-		"the target resets":        {resetting, time.Minute, true},
-		"the answer does not end":  {stalling, 100 * time.Millisecond, true},
-		"the answer is cut off":    {cutting, time.Minute, false},
-		"the target answers 500":   {failing.URL, time.Minute, false},
-		"the answer is too large":  {tooLarge(t), time.Minute, false},
-		"the address is not to be": {"http://localhost:1", time.Minute, false},
+		"nobody listens":           {"http://" + closed.Addr().String(), true},
+		"the target hangs":         {hanging, true},
+		"the target resets":        {resetting, true},
+		"the answer does not end":  {stalling, true},
+		"the answer is cut off":    {cutting, false},
+		"the target answers 500":   {failing.URL, false},
+		"the answer is too large":  {tooLarge(t), false},
+		"the address is not to be": {"http://localhost:1", false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -259,13 +264,15 @@ func TestBreakerOfAnEndpoint(t *testing.T) {
 				w.made.dependencies.Policy = connector.AddressPolicy{}
 			}
 			for range breakAfter {
-				_, _ = w.exchangeWithin(within(t, tc.within), get)
+				ctx := newExpiring(t)
+				patience.Store(ctx)
+				_, _ = w.exchangeWithin(ctx, get)
 			}
 			failure := w.endpoint().breaker.blocked()
 			if (failure != nil) != tc.broken {
 				t.Errorf("after %d exchanges it is blocked: %+v", breakAfter, failure)
 			}
-			if _, again := w.exchangeWithin(within(t, tc.within), get); tc.broken && (again == nil || again.Message != failure.Message) {
+			if _, again := w.exchange(get); tc.broken && (again == nil || again.Message != failure.Message) {
 				t.Errorf("the next exchange = %+v", again)
 			}
 		})
@@ -274,6 +281,6 @@ func TestBreakerOfAnEndpoint(t *testing.T) {
 
 func tooLarge(t *testing.T) string {
 	t.Helper()
-	url, _ := rawServer(t, nil, write(ok, "\r\n", strings.Repeat("a", 64<<10+1)))
+	url, _ := rawServer(t, write(ok, "\r\n", strings.Repeat("a", 64<<10+1)))
 	return url
 }

@@ -49,6 +49,9 @@ func (o *office) with(do func()) {
 	do()
 }
 
+// header is that of the last request.
+func (o *office) header() http.Header { return under(o, func() http.Header { return o.asked }) }
+
 func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -264,6 +264,16 @@ func TestInputsAreChecked(t *testing.T) {
 	}
 }
 
+func TestTargetsHaveNamesThatARecordCanHold(t *testing.T) {
+	object := operations(t, everywhere)
+	for x, want := range map[string]string{strings.Repeat("é", 512): "", strings.Repeat("é", 513): "its name has 513 characters: want 1 to 512"} {
+		_, err := Try(t.Context(), object, ask("form", map[string]any{"x": x}), inTurn(reply{status: 204}))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("Try of %d bytes = %v, want %q", len(x), err, want)
+		}
+	}
+}
+
 func TestPatternsMatchAsAWholeWhateverTheirAlternatives(t *testing.T) {
 	object := operations(t, `
 - {name: find, effect: Read, input: [{name: x, type: String, pattern: "a|ab"}], request: {method: GET, path: "/${input.x}"}}

@@ -22,7 +22,7 @@ import (
 func ana() scim.User {
 	return scim.User{
 		ID: "u-1", UserName: "ana@example.com", DisplayName: "Ana", GivenName: "Ana", FamilyName: "Souza", Email: "ana@example.com", Active: true,
-		Department: "Finance", ManagerID: "u-9", ManagerDisplayName: "Mia", Location: "Berlin", EmploymentStatus: scim.Employed,
+		Department: "Finance", ManagerID: "u-9", ManagerDisplayName: "Mia", Location: "Berlin", EmploymentStatus: scim.Employed, ManagerEmail: "mia@example.com",
 	}
 }
 
@@ -83,7 +83,7 @@ func TestGetShowsTheUserAndItsExtensions(t *testing.T) {
 		"name":                map[string]any{"givenName": "Ana", "familyName": "Souza"},
 		"emails":              []any{map[string]any{"value": "ana@example.com", "type": "work", "primary": true}},
 		scim.EnterpriseSchema: map[string]any{"department": "Finance", "manager": map[string]any{"value": "u-9", "displayName": "Mia"}},
-		scim.WorkforceSchema:  map[string]any{"privileged": false, "location": "Berlin", "employmentStatus": "Employed"},
+		scim.WorkforceSchema:  map[string]any{"privileged": false, "location": "Berlin", "employmentStatus": "Employed", "managerEmail": "mia@example.com"},
 	}
 	if diff := cmp.Diff(want, got.body); diff != "" {
 		t.Error(diff)

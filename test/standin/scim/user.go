@@ -16,8 +16,8 @@ const (
 	CoreSchema = "urn:ietf:params:scim:schemas:core:2.0:User"
 	// EnterpriseSchema is the enterprise extension (RFC 7643, section 4.3): department and manager.
 	EnterpriseSchema = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-	// WorkforceSchema is an extension of our own, as a directory fed by a personnel system has one: privileged, location
-	// and employmentStatus.
+	// WorkforceSchema is an extension of our own, as a directory fed by a personnel system has one: privileged, location,
+	// employmentStatus and managerEmail.
 	WorkforceSchema = "urn:example:params:scim:schemas:extension:workforce:2.0:User"
 
 	listSchema   = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -45,8 +45,8 @@ type User struct {
 	Email                                     string // the primary one, of type work
 	Active                                    bool
 	Department, ManagerID, ManagerDisplayName string // the enterprise extension
-	Privileged                                bool   // the workforce extension, with the next two
-	Location, EmploymentStatus                string
+	Privileged                                bool   // the workforce extension, with the next three
+	Location, EmploymentStatus, ManagerEmail  string
 }
 
 // document is the user's representation without id, schemas and meta.
@@ -65,7 +65,8 @@ func (u User) document() map[string]any {
 	if len(enterprise) > 0 {
 		out[EnterpriseSchema] = enterprise
 	}
-	out[WorkforceSchema] = fill(map[string]any{"privileged": u.Privileged}, "location", u.Location, "employmentStatus", u.EmploymentStatus)
+	out[WorkforceSchema] = fill(map[string]any{"privileged": u.Privileged},
+		"location", u.Location, "employmentStatus", u.EmploymentStatus, "managerEmail", u.ManagerEmail)
 	return out
 }
 
@@ -95,6 +96,7 @@ func userOf(id string, document map[string]any) User {
 		Department: text(EnterpriseSchema, "department"), ManagerID: text(EnterpriseSchema, "manager", "value"),
 		ManagerDisplayName: text(EnterpriseSchema, "manager", "displayName"), Privileged: at(WorkforceSchema, "privileged") == true,
 		Location: text(WorkforceSchema, "location"), EmploymentStatus: text(WorkforceSchema, "employmentStatus"),
+		ManagerEmail: text(WorkforceSchema, "managerEmail"),
 	}
 	if emails, _ := at("emails").([]any); len(emails) > 0 {
 		email, _ := emails[0].(map[string]any)
@@ -135,7 +137,7 @@ var attributes = []attribute{
 		{name: "employeeNumber"}, {name: "costCenter"}, {name: "organization"}, {name: "division"}, {name: "department"},
 		{name: "manager", kind: objectKind, sub: []attribute{{name: "value"}, {name: "$ref"}, {name: "displayName", readOnly: true}}},
 	}},
-	{name: WorkforceSchema, kind: objectKind, sub: []attribute{{name: "privileged", kind: booleanKind}, {name: "location"}, {name: "employmentStatus"}}},
+	{name: WorkforceSchema, kind: objectKind, sub: []attribute{{name: "privileged", kind: booleanKind}, {name: "location"}, {name: "employmentStatus"}, {name: "managerEmail"}}},
 }
 
 // lookup finds an attribute by its name, whatever the case of letters (RFC 7643, section 2.1).
