@@ -32,11 +32,11 @@ func settle(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, no
 		return Step{Recheck: time.Millisecond}
 	case v1alpha1.ReadBack:
 		switch {
+		case w.Verifiable && w.SeenFor < w.Settle+within(w):
+			return Step{Recheck: readAgain} // what came last may not show yet
 		case readable:
 			status.State = v1alpha1.ActionReady // it is not there, and can no longer come
 			return Step{Recheck: time.Millisecond}
-		case w.Verifiable && w.SeenFor < w.Settle+within(w):
-			return Step{Recheck: readAgain}
 		}
 		return end(status, v1alpha1.ActionUnknown, v1alpha1.OutcomeUnknownReason,
 			"the target could not be read after the doubt: find out what happened"+why(w.ReadError), now)

@@ -359,10 +359,8 @@ func note(status *v1alpha1.ActionStatus, w World, now time.Time) Step {
 		status.State = v1alpha1.ActionVerifying
 		return verify(status, w, 0, now)
 	case v1alpha1.OutcomeRefused:
-		if !w.Verifiable { // it may be refused because an attempt in doubt has done it
-			return stop(status, v1alpha1.ActionFailed, cmp.Or(sent.Reason, v1alpha1.RefusedReason), sent.Message, now)
-		}
-		return end(status, v1alpha1.ActionFailed, cmp.Or(sent.Reason, v1alpha1.RefusedReason), sent.Message, now)
+		// It may be refused because an attempt in doubt has done it, and the target need not show that yet.
+		return stop(status, v1alpha1.ActionFailed, cmp.Or(sent.Reason, v1alpha1.RefusedReason), sent.Message, now)
 	case v1alpha1.OutcomeNotSent:
 		status.State, status.Message = v1alpha1.ActionReady, sent.Message
 		if sent.RetryAfter > 0 {

@@ -203,6 +203,17 @@ func TestNext(t *testing.T) {
 			},
 			want: want{State: v1alpha1.ActionUnknown, Attempts: 2, Reason: v1alpha1.OutcomeUnknownReason},
 		},
+		"nor one of what can be read: the doubt may not show yet": {
+			status: func() v1alpha1.ActionStatus {
+				s := attempted(v1alpha1.ActionExecuting, doubtful(time.Minute))
+				s.Attempts = append(s.Attempts, attempted("", nil).Attempts...)
+				return s
+			}(),
+			world: func(w *World, _ v1alpha1.ActionSpec) {
+				w.Sent = &Sent{Outcome: v1alpha1.OutcomeRefused, Message: "it is there already", Time: now}
+			},
+			want: want{State: v1alpha1.ActionUnknown, Attempts: 2, Reason: v1alpha1.OutcomeUnknownReason},
+		},
 		"a target that was replaced after a doubt is no failure": {
 			status: attempted(v1alpha1.ActionReady, doubtful(time.Minute)),
 			world:  func(w *World, _ v1alpha1.ActionSpec) { w.Before.Gone = true },
@@ -251,11 +262,17 @@ func TestNext(t *testing.T) {
 			world:     func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor, w.ReadError = w.Settle, "it is down" },
 			want:      want{State: v1alpha1.ActionSettling, Attempts: 1},
 		},
-		"what is read back and not there is tried again": {
+		"what is read back and not there, once it would show, is tried again": {
 			semantics: v1alpha1.ReadBack,
 			status:    attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
-			world:     func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor, w.After = w.Settle, &Sight{} },
+			world:     func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor, w.After = w.Settle+VerifyWithin, &Sight{} },
 			want:      want{State: v1alpha1.ActionReady, Attempts: 1},
+		},
+		"what is read back and not there may not show yet": {
+			semantics: v1alpha1.ReadBack,
+			status:    attempted(v1alpha1.ActionSettling, doubtful(time.Minute)),
+			world:     func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor, w.After = w.Settle+VerifyWithin-1, &Sight{} },
+			want:      want{State: v1alpha1.ActionSettling, Attempts: 1},
 		},
 		"a key that the target still knows is sent again": {
 			semantics: v1alpha1.Keyed,

@@ -18,6 +18,7 @@ var searches = map[string]bounds{
 	"people":                 {crashes: 1, losses: 2, refusals: 1, decisions: 2, attempts: [2]uint8{3, 2}, aging: true},
 	"a rollback, and people": {crashes: 1, losses: 1, decisions: 1, attempts: [2]uint8{2, 2}, rollback: true},
 	"a stop":                 {crashes: 1, losses: 1, stop: true, freeze: true, attempts: [2]uint8{2, 2}, aging: true},
+	"late reads":             {crashes: 1, losses: 2, refusals: 1, attempts: [2]uint8{3, 2}, showsLate: true},
 	"a rival":                {crashes: 1, losses: 2, refusals: 1, rivals: 1, attempts: [2]uint8{3, 2}, aging: true},
 }
 

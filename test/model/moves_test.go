@@ -11,7 +11,7 @@ import (
 type bounds struct {
 	crashes, losses, refusals, rivals, decisions uint8
 	attempts                                     [2]uint8
-	rollback, stop, freeze, aging                bool
+	rollback, stop, freeze, aging, showsLate     bool
 }
 
 // model is one search's world: what the target is, and which rules are kept.

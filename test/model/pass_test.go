@@ -63,7 +63,7 @@ func (m *model) durations(s state, o int, at known) []seen {
 		at.State == v1alpha1.ActionSettling && slices.Contains(s.wire[o][:], due) && !m.nothingSettles,
 		at.State == v1alpha1.ActionVerifying && hidden:
 		return all[:1]
-	case at.State == v1alpha1.ActionSettling && !hidden:
+	case at.State == v1alpha1.ActionSettling && (!hidden || m.absenceIsBelieved):
 		return all
 	default:
 		return all[:2]

@@ -28,7 +28,7 @@ type rules struct {
 	keysForever        bool // keys are taken to be remembered for ever
 	retryAndRollback   bool // a person may have tried again what another has taken back
 	decisionsCrowd     bool // a decision counts while another waits to be applied
-	showsLate          bool // a read may not show yet what was done
+	absenceIsBelieved  bool // what is not to be read is taken not to be there, however soon
 }
 
 // Each rule of the protocol, and each thing that it takes for granted, is needed: without it the search finds harm.
@@ -59,6 +59,7 @@ func TestEachRuleIsNeeded(t *testing.T) {
 	aging := bounds{crashes: 1, losses: 2, attempts: [2]uint8{3, 2}, aging: true}
 	stops := bounds{crashes: 1, losses: 2, attempts: [2]uint8{3, 2}, stop: true}
 	asked := bounds{crashes: 1, losses: 2, decisions: 2, attempts: [2]uint8{3, 2}}
+	late := bounds{crashes: 1, losses: 2, attempts: [2]uint8{3, 2}, showsLate: true}
 	both := bounds{crashes: 1, losses: 1, decisions: 1, attempts: [2]uint8{2, 2}, rollback: true}
 	for name, tt := range map[string]struct {
 		rules
@@ -86,7 +87,7 @@ func TestEachRuleIsNeeded(t *testing.T) {
 		"send no key that may be forgotten":                     {rules{keysForever: true}, aging, keyed, true, twice},
 		"try nothing again that is being taken back":            {rules{retryAndRollback: true}, both, readBack, false, undone},
 		"apply a decision before the next counts":               {rules{decisionsCrowd: true}, asked, readBack, false, denies},
-		"believe no read before it must show what was done":     {rules{showsLate: true}, alone, readBack, false, twice},
+		"read again while the target may not show it yet":       {rules{absenceIsBelieved: true}, late, readBack, false, twice},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
