@@ -239,10 +239,10 @@ func permit(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, no
 	}
 	ask(spec, status, p, now)
 	status.Approvals = p.Approvals
-	due := status.Question.DueTime.Time
-	if p.Approved && (now.Before(due) || len(status.Attempts) > 0) {
-		return Step{}, false // the question stays: an approval may be used while it stood, or once it was used
+	if p.Approved && usable(status, now) {
+		return Step{}, false // the question stays: the send is judged by it again
 	}
+	due := status.Question.DueTime.Time
 	if !now.Before(due) {
 		return stop(status, v1alpha1.ActionExpired, v1alpha1.ApprovalExpiredReason, "nobody entitled answered in time", now), true
 	}
@@ -250,6 +250,20 @@ func permit(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, no
 	return Step{Recheck: due.Sub(now), Headline: metav1.Condition{
 		Status: metav1.ConditionUnknown, Reason: v1alpha1.ApprovalRequiredReason, Message: status.Question.Prompt,
 	}}, true
+}
+
+// usable tells whether approvals may be used now: while their question stands, and after that only to bring to an end what
+// was begun while it stood. An attempt of which nothing was sent began nothing. A clock that says it is before the question
+// was asked cannot say that it still stands.
+func usable(status *v1alpha1.ActionStatus, now time.Time) bool {
+	q := status.Question
+	if q == nil {
+		return false
+	}
+	began := slices.ContainsFunc(status.Attempts, func(a v1alpha1.Attempt) bool {
+		return a.Outcome != "" && a.Outcome != v1alpha1.OutcomeNotSent && !a.StartTime.Before(&q.AskedTime)
+	})
+	return began || !now.Before(q.AskedTime.Time) && now.Before(q.DueTime.Time)
 }
 
 // ask puts the question, or keeps the one that stands if it still asks for the same.
@@ -342,6 +356,8 @@ func unsendable(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World
 		return "not sent: " + w.Withheld
 	case !permitted(w.Permission):
 		return "not sent: it is no longer permitted: " + w.Permission.Verdict.Because
+	case w.Permission.Verdict.Answer == v1alpha1.AnswerAsk && !usable(status, now):
+		return "not sent: the approval does not stand any more"
 	}
 	return ""
 }

@@ -58,6 +58,14 @@ func attempted(state v1alpha1.ActionState, change func(*v1alpha1.Attempt)) v1alp
 	return v1alpha1.ActionStatus{State: state, Attempts: []v1alpha1.Attempt{a}}
 }
 
+// questioned is a status whose question was asked and is due so much from now.
+func questioned(t *testing.T, status v1alpha1.ActionStatus, since, due time.Duration) v1alpha1.ActionStatus {
+	t.Helper()
+	status.Question = asked(intent(t, v1alpha1.Idempotent).PlanDigest).Question
+	status.Question.AskedTime, status.Question.DueTime = metav1.NewMicroTime(now.Add(since)), metav1.NewMicroTime(now.Add(due))
+	return status
+}
+
 func doubtful(ago time.Duration) func(*v1alpha1.Attempt) {
 	return func(a *v1alpha1.Attempt) {
 		end := metav1.NewMicroTime(now.Add(-ago))
@@ -86,6 +94,11 @@ func TestNext(t *testing.T) {
 		Reason   string
 	}
 	other := func(a *v1alpha1.Attempt) { a.Holder = "another" }
+	unsent := func(a *v1alpha1.Attempt) { a.Outcome = v1alpha1.OutcomeNotSent }
+	approved := func(w *World, s v1alpha1.ActionSpec) {
+		w.SeenFor, w.Permission = time.Hour, asked(s.PlanDigest)
+		w.Permission.Approved, w.Permission.Approvals = true, []v1alpha1.Approval{{Actor: v1alpha1.Actor{Username: "mia"}}}
+	}
 	long := func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor = time.Hour }
 	for name, tt := range map[string]struct {
 		semantics v1alpha1.Semantics
@@ -130,6 +143,31 @@ func TestNext(t *testing.T) {
 				w.Permission.Question.DueTime = metav1.NewMicroTime(now)
 			},
 			want: want{State: v1alpha1.ActionExpired, Reason: v1alpha1.ApprovalExpiredReason},
+		},
+		"an approval under which nothing was sent in time is worth nothing": {
+			status: questioned(t, attempted(v1alpha1.ActionReady, unsent), -time.Minute, 0),
+			world:  approved,
+			want:   want{State: v1alpha1.ActionExpired, Attempts: 1, Reason: v1alpha1.ApprovalExpiredReason},
+		},
+		"an approval that expired between the announcement and the send is worth nothing": {
+			status: questioned(t, attempted(v1alpha1.ActionExecuting, nil), -time.Minute, 0),
+			world:  approved,
+			want:   want{State: v1alpha1.ActionReady, Attempts: 1},
+		},
+		"an approval still serves to end what was begun under it": {
+			status: questioned(t, attempted(v1alpha1.ActionReady, doubtful(time.Minute)), -time.Hour, 0),
+			world:  approved,
+			want:   want{State: v1alpha1.ActionExecuting, Attempts: 2},
+		},
+		"an approval serves nothing that was begun before it was asked for": {
+			status: questioned(t, attempted(v1alpha1.ActionReady, doubtful(time.Minute)), -time.Second/2, 0),
+			world:  approved,
+			want:   want{State: v1alpha1.ActionUnknown, Attempts: 1, Reason: v1alpha1.OutcomeUnknownReason},
+		},
+		"an approval waits for a clock that went back to before it was asked for": {
+			status: questioned(t, v1alpha1.ActionStatus{State: v1alpha1.ActionAsking}, time.Hour, 2*time.Hour),
+			world:  approved,
+			want:   want{State: v1alpha1.ActionAsking, Reason: v1alpha1.ApprovalRequiredReason},
 		},
 		"an approval that was not used in time is worth nothing": {
 			status: v1alpha1.ActionStatus{State: v1alpha1.ActionReady},

@@ -251,8 +251,8 @@ func (c *checker) permitted(r *record) {
 		if len(before) == 0 || !r.Asks && before[i-1].Allowed {
 			continue // not announced at all is I1
 		}
-		// An approval that was used while it stood may be used again.
-		used := before[max(0, slices.IndexFunc(before, func(e Event) bool { return !e.Allowed }))]
+		// What was begun while its approval stood may be brought to an end. An attempt of which nothing was sent began nothing.
+		used := before[max(0, slices.IndexFunc(before, func(e Event) bool { return !e.Allowed && !r.unsent(e.Attempt) }))]
 		stood := func(d Event) bool { return d.Seq < used.Seq && used.Time.Before(d.Until) }
 		if !slices.ContainsFunc(r.approved, stood) {
 			c.violate("I4", a, "action %s came to its target, and no approval of its plan stood when it was announced at %d", r.Action, used.Seq)

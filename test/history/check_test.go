@@ -204,6 +204,12 @@ func TestCheck(t *testing.T) {
 		"I4: the approval was too old": {
 			events: []history.Event{intended("a", keyed, asks), approved("a", 2*time.Second), attended("a", 1), arrived("a")}, want: []string{"I4"},
 		},
+		"I4: nothing was sent while the approval stood": {
+			events: []history.Event{
+				intended("a", keyed, asks), approved("a", 4*time.Second), attended("a", 1), unsent("a", 1), attended("a", 2), arrived("a"),
+			},
+			want: []string{"I4"},
+		},
 		"I4: a guardrail that allows in general asked this time": {
 			events: []history.Event{intended("a", keyed), attended("a", 1), arrived("a")}, want: []string{"I4"},
 		},
