@@ -271,25 +271,10 @@ func describe(a *v1alpha1.Action) string {
 
 // record adds to the history what a write says.
 func (w *world) record(was, is *v1alpha1.Action) {
-	reason := ""
-	if c := meta.FindStatusCondition(is.Status.Conditions, v1alpha1.ExecutedCondition); c != nil {
-		reason = c.Reason
-	}
-	last := func(a *v1alpha1.Action) v1alpha1.Attempt {
-		if n := len(a.Status.Attempts); n > 0 {
-			return a.Status.Attempts[n-1]
+	for _, e := range history.StatusOf(was, is) {
+		w.log.Add(e)
+		if e.Kind == history.Wrote {
+			w.states[fmt.Sprint(is.Spec.Semantics, e.State, e.Attempt, e.Reason)]++
 		}
-		return v1alpha1.Attempt{}
 	}
-	now := last(is)
-	if now.Number > last(was).Number {
-		w.log.Add(history.Event{
-			Kind: history.Announced, Action: is.Name, Attempt: now.Number, Key: now.Key, Start: now.StartTime.Time,
-			Allowed: is.Status.Verdict.Answer == v1alpha1.AnswerAllow,
-		})
-	}
-	w.log.Add(history.Event{
-		Kind: history.Wrote, Action: is.Name, State: is.Status.State, Reason: reason, Attempt: now.Number, Ended: now.Outcome,
-	})
-	w.states[string(is.Spec.Semantics)+string(is.Status.State)+fmt.Sprint(now.Number)+reason]++
 }

@@ -140,17 +140,14 @@ func (w *world) intend(name, operation, target string, lasts time.Duration, asks
 			a.Spec.Semantics, a.Spec.Effect, verifiable = o.Semantics, o.Effect, !o.AcknowledgedOnly
 		}
 	}
-	of := ""
 	if rollbackOf != nil {
-		of = rollbackOf.Name
-		a.Spec.RollbackOf = &v1alpha1.RecordRef{Name: of, UID: string(rollbackOf.UID)}
+		a.Spec.RollbackOf = &v1alpha1.RecordRef{Name: rollbackOf.Name, UID: string(rollbackOf.UID)}
 	}
 	a.Spec.PlanDigest, _ = action.PlanDigest(a.Spec)
 	w.wants[operation+action.Mark(name, a.Spec)] = name
-	w.log.Add(history.Event{
-		Kind: history.Intended, Action: name, Key: action.Key(tenant, name, a.Spec.PlanDigest), Target: target, RollbackOf: of, Digest: a.Spec.PlanDigest,
-		Operation: a.Spec.Operation, Semantics: a.Spec.Semantics, Verifiable: verifiable, Asks: asks,
-	})
+	intended := history.IntentOf(a)
+	intended.Verifiable, intended.Asks = verifiable, asks
+	w.log.Add(intended)
 	w.note("%s is to %s %s", name, operation, target)
 	w.store.create(a)
 	return a
