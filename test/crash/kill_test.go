@@ -40,7 +40,8 @@ type process struct {
 	running *exec.Cmd
 }
 
-func newProcess(t *testing.T, w *fixture.World, address string) *process {
+// newProcess builds the operator; start starts it. It reaches the API server by this kubeconfig.
+func newProcess(t *testing.T, kubeconfig, address string) *process {
 	t.Helper()
 	root, err := controlplane.Root()
 	if err != nil {
@@ -57,7 +58,7 @@ func newProcess(t *testing.T, w *fixture.World, address string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, binary: filepath.Join(dir, "casebook"), log: log, args: []string{
-		"--kubeconfig", w.Kubeconfig(), "--stream-dir", filepath.Join(dir, "stream"), "--gateway-address", address,
+		"--kubeconfig", kubeconfig, "--stream-dir", filepath.Join(dir, "stream"), "--gateway-address", address, "--allow-addresses", "127.0.0.0/8",
 		"--without-leader-election", // a killed process leaves its lease for 15 seconds, which is not what is tested
 	}}
 	t.Cleanup(func() {
@@ -69,6 +70,17 @@ func newProcess(t *testing.T, w *fixture.World, address string) *process {
 		}
 	})
 	return p
+}
+
+// freeAddress is one on which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
 }
 
 func (p *process) start() {
@@ -131,15 +143,8 @@ func TestKilledAtRandom(t *testing.T) {
 	t.Logf("seed %d", seed)
 	chance := rand.New(rand.NewPCG(seed, 0))
 	w := fixture.NewTenant(t, unattended)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p := newProcess(t, w, address)
+	address := freeAddress(t)
+	p := newProcess(t, w.Kubeconfig(nil), address)
 	p.start()
 	w.AwaitReady()
 

@@ -129,7 +129,7 @@ type cutBucket struct {
 	wire *wire
 }
 
-func point(key string) string {
+func batchWrite(key string) string {
 	if key == "checkpoint" || key == "pending" {
 		return "PUT bucket/" + key
 	}
@@ -138,7 +138,7 @@ func point(key string) string {
 
 // Create implements blob.Bucket.
 func (b cutBucket) Create(ctx context.Context, key string, data []byte) (etag string, err error) {
-	err = b.wire.pass(point(key), func() error {
+	err = b.wire.pass(batchWrite(key), func() error {
 		etag, err = b.Bucket.Create(ctx, key, data)
 		return err
 	})
@@ -147,7 +147,7 @@ func (b cutBucket) Create(ctx context.Context, key string, data []byte) (etag st
 
 // Replace implements blob.Bucket.
 func (b cutBucket) Replace(ctx context.Context, key string, data []byte, etag string) (newETag string, err error) {
-	err = b.wire.pass(point(key), func() error {
+	err = b.wire.pass(batchWrite(key), func() error {
 		newETag, err = b.Bucket.Replace(ctx, key, data, etag)
 		return err
 	})
