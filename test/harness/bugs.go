@@ -53,6 +53,16 @@ var bugs = []bug{
 		[]string{protocolSuite},
 	},
 	{
+		"what a target does not show yet is taken not to be there", "internal/action/doubt.go",
+		"w.SeenFor < w.Settle+within(w):", "w.SeenFor < w.Settle:",
+		[]string{protocolSuite},
+	},
+	{
+		"an approval is used after its time, if ever anything was announced", "internal/action/protocol.go",
+		`a.Outcome != "" && a.Outcome != v1alpha1.OutcomeNotSent &&`, `a.Outcome != "" &&`,
+		[]string{protocolSuite},
+	},
+	{
 		"what may run at most once is tried again", "internal/action/doubt.go",
 		"	case v1alpha1.Idempotent, v1alpha1.Keyed:\n", "	case v1alpha1.Idempotent, v1alpha1.Keyed, v1alpha1.AtMostOnce:\n",
 		[]string{protocolSuite},

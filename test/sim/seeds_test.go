@@ -107,7 +107,7 @@ func chaos(n uint64) (*world, []history.Violation) {
 	w := newWorld(n)
 	w.rates = rates{
 		crash: w.random.IntN(30), failure: w.random.IntN(60), delay: w.random.IntN(60), lostReply: w.random.IntN(60), rival: w.random.IntN(40),
-		read: w.random.IntN(40), look: w.random.IntN(150), refuse: w.random.IntN(60), limit: w.random.IntN(60), lag: w.upTo(20 * time.Second),
+		read: w.random.IntN(40), look: w.random.IntN(150), late: w.random.IntN(400), refuse: w.random.IntN(60), limit: w.random.IntN(60), lag: w.upTo(20 * time.Second),
 		wire: w.random.IntN(500),
 	}
 	asks, budgeted := w.strikes(250), w.strikes(300)

@@ -40,6 +40,9 @@ type thing struct {
 	by   string // whose mark it was set with
 	keys map[string]time.Duration
 	left []string // marks that were left on it
+
+	before *thing        // what reads still show; nil: how it is
+	shows  time.Duration // when they show how it is
 }
 
 // arrive has a request do what it says, and gives the target's answer.
@@ -52,7 +55,11 @@ func (w *world) arrive(r connector.Request) connector.Result {
 	if w.strikes(w.rates.limit) {
 		return connector.Result{Outcome: v1alpha1.OutcomeNotSent, Reason: connector.RateLimitedReason, Message: "later", RetryAfter: 7 * time.Second}
 	}
-	changed, done := w.thing(r.Target.Name).do(r, w.now())
+	t := w.thing(r.Target.Name)
+	if w.strikes(w.rates.late) {
+		t.hide(w.now() + w.upTo(verifying))
+	}
+	changed, done := t.do(r, w.now())
 	if done {
 		w.log.Add(history.Event{Kind: history.Effect, Key: r.Key, Changed: changed})
 		w.note("the target does %s of %s (changed %t)", r.Operation, r.Mark, changed)
@@ -80,6 +87,21 @@ func (t *thing) do(r connector.Request, now time.Duration) (changed, done bool) 
 	return changed, true
 }
 
+// hide has reads show how it is now until then, whatever is done to it meanwhile.
+func (t *thing) hide(until time.Duration) {
+	old := *t
+	old.left = slices.Clone(t.left)
+	t.before, t.shows = &old, until
+}
+
+// seen is what a read shows.
+func (t *thing) seen(now time.Duration) *thing {
+	if t.before == nil || now >= t.shows {
+		return t
+	}
+	return t.before
+}
+
 func (t *thing) observe(r connector.Request) connector.Observation {
 	switch r.Operation {
 	case "set":
@@ -96,6 +118,7 @@ func (t *thing) observe(r connector.Request) connector.Observation {
 // meddle changes a target as somebody else would.
 func (w *world) meddle(name string) {
 	t := w.thing(name)
+	t.before = nil
 	switch {
 	case len(t.left) > 0:
 		t.left = t.left[1:]
@@ -147,7 +170,7 @@ func (c tool) look(ctx context.Context, r connector.Request) (connector.Observat
 		w.note("%s cannot read %s", c.p.holder, r.Target.Name)
 		return connector.Observation{}, errors.New("the target did not answer")
 	}
-	seen := w.thing(r.Target.Name).observe(r)
+	seen := w.thing(r.Target.Name).seen(w.now()).observe(r)
 	w.log.Add(history.Event{Kind: history.Read, Action: w.wants[r.Operation+r.Mark], Desired: seen.Desired})
 	t.wait(w.latency())
 	return seen, nil

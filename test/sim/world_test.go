@@ -53,7 +53,7 @@ type world struct {
 type rates struct {
 	crash, failure, delay, lostReply, rival int // at every point
 	wire                                    int // more at the points of an exchange
-	read, look, refuse, limit               int
+	read, look, late, refuse, limit         int
 	lag                                     time.Duration // of caches, at most
 }
 
