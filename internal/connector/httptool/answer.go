@@ -24,12 +24,13 @@ type answer struct {
 	unreadable string // why the body cannot be read; empty if it can
 	text       string // the body as it came
 	retryAfter time.Duration
+	stale      bool // see incoming
 }
 
 // answerOf makes an answer of what came in. A body is JSON unless its type is text/plain. One that is neither, such as the
 // page of a proxy, is no answer of this target.
 func answerOf(in *incoming) answer {
-	a := answer{status: in.Status, header: in.Header, text: string(in.Body), retryAfter: in.RetryAfter}
+	a := answer{status: in.Status, header: in.Header, text: string(in.Body), retryAfter: in.RetryAfter, stale: in.Stale}
 	if strings.TrimSpace(a.text) == "" {
 		return a
 	}

@@ -26,6 +26,7 @@ const SecretUnusableReason = "SecretUnusable"
 type credentials struct {
 	name, value string // the header; empty for none
 	token       string // the OAuth token within it; empty for none
+	kept        bool   // the token was obtained for an earlier exchange
 	tls         *tls.Config
 	scrub       *scrubber
 }

@@ -94,12 +94,12 @@ func (e *endpoint) authorize(ctx context.Context, out *credentials, spec v1alpha
 		return refused(ctx, err)
 	}
 	digest := sha256.Sum256(secret)
-	use := func(token string) {
+	use := func(token string, kept bool) {
 		out.scrub.add([]byte(token))
-		out.name, out.value, out.token = "Authorization", "Bearer "+token, token
+		out.name, out.value, out.token, out.kept = "Authorization", "Bearer "+token, token, kept
 	}
 	if token, ok := e.tokens.kept(digest); ok {
-		use(token)
+		use(token, true)
 		return nil
 	}
 	select {
@@ -109,7 +109,7 @@ func (e *endpoint) authorize(ctx context.Context, out *credentials, spec v1alpha
 		return unreachable("could not obtain a token from %s: %s", e.tokenURL.Host, cause(ctx.Err()))
 	}
 	if token, ok := e.tokens.kept(digest); ok { // somebody else obtained it
-		use(token)
+		use(token, true)
 		return nil
 	}
 	token, life, failure := e.askForToken(ctx, out, spec, string(secret)) // bounded by ctx, so the turn comes for everybody
@@ -117,7 +117,7 @@ func (e *endpoint) authorize(ctx context.Context, out *credentials, spec v1alpha
 		return failure
 	}
 	e.tokens.keep(token, life, digest)
-	use(token)
+	use(token, false)
 	return nil
 }
 

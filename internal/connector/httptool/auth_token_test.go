@@ -150,8 +150,8 @@ func TestTokenThatTheTargetNoLongerTakes(t *testing.T) {
 		t.Errorf("a read: %d, %d tokens, %d requests", in.Status, a.given.Load(), requests.count())
 	}
 	from.Store(3)
-	if in := w.answered(post); in.Status != http.StatusUnauthorized || requests.count() != 4 {
-		t.Errorf("a mutation: %d, %d requests", in.Status, requests.count())
+	if in := w.answered(post); in.Status != http.StatusUnauthorized || !in.Stale || requests.count() != 4 {
+		t.Errorf("a mutation: %d, stale %t, %d requests", in.Status, in.Stale, requests.count())
 	}
 	if in := w.answered(post); in.Status != http.StatusOK || a.given.Load() != 3 || requests.count() != 5 {
 		t.Errorf("the next mutation: %d, %d tokens, %d requests", in.Status, a.given.Load(), requests.count())
@@ -159,6 +159,9 @@ func TestTokenThatTheTargetNoLongerTakes(t *testing.T) {
 	from.Store(1000)
 	if in := w.answered(get); in.Status != http.StatusUnauthorized || requests.count() != 7 {
 		t.Errorf("a read that no token helps: %d, %d requests", in.Status, requests.count())
+	}
+	if in := w.answered(post); in.Status != http.StatusUnauthorized || in.Stale || requests.count() != 8 {
+		t.Errorf("a mutation whose new token is not taken: %d, stale %t, %d requests", in.Status, in.Stale, requests.count())
 	}
 }
 
@@ -238,4 +241,39 @@ func TestTokenLife(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestActionsOutliveATokenThatEndsEarly: a mutation that is answered 401 because its token ended before its time was not
+// looked at, so it may be sent again; one whose new token is not taken either is refused.
+func TestActionsOutliveATokenThatEndsEarly(t *testing.T) {
+	a, from := newAuthorizationServer(t), new(atomic.Int64)
+	w, requests := newTokenWorld(t, a, from)
+	object := operations(t, find+act(""))
+	object.Spec.HTTP = &w.spec
+	opened, err := NewOpener(w.made.dependencies).Open(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := connector.Request{Operation: "act", Input: ana, Target: v1alpha1.Target{Type: "User", Name: "ana@example.com"}, Mark: "m"}
+	for _, step := range []struct {
+		what    string
+		from    int64 // the first token that the target takes
+		outcome v1alpha1.AttemptOutcome
+		reason  string
+	}{
+		{"the first", 0, v1alpha1.OutcomeAcknowledged, ""},
+		{"one whose token has ended", 2, v1alpha1.OutcomeNotSent, connector.CredentialsRejectedReason},
+		{"the same again", 2, v1alpha1.OutcomeAcknowledged, ""},
+		{"one whose token has ended, for good", 1000, v1alpha1.OutcomeNotSent, connector.CredentialsRejectedReason},
+		{"that one again", 1000, v1alpha1.OutcomeRefused, connector.CredentialsRejectedReason},
+	} {
+		from.Store(step.from)
+		before := requests.count()
+		if result := opened.Do(t.Context(), request); result.Outcome != step.outcome || result.Reason != step.reason || requests.count() != before+1 {
+			t.Errorf("%s: Do = %+v after %d requests, want %s %s after one", step.what, result, requests.count()-before, step.outcome, step.reason)
+		}
+	}
+	a.secret = secondCanary // of which we know nothing: no token is given any more
+	_, err = opened.Read(t.Context(), "find", ana)
+	tells(t, err, connector.CredentialsRejectedReason, "")
 }

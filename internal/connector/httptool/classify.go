@@ -51,7 +51,8 @@ func (o *operation) refusedIt(ctx context.Context, variables map[string]any, a a
 //
 //   - a success needs a body that can be read, if there is one: half a document, or the page of a proxy, is none;
 //   - succeeded and refused that are both declared and both hold contradict each other;
-//   - 429 says that the request was not looked at (RFC 6585), unless a declared condition claims it;
+//   - 429 says that the request was not looked at (RFC 6585), unless a declared condition claims it; so does 401 to a
+//     token that was kept from before, for which there is a new one;
 //   - 5xx, 408 and 425 say nothing about the effect.
 func (o *operation) classify(ctx context.Context, variables map[string]any, a answer) connector.Result {
 	did, refused := o.didIt(ctx, variables, a), o.refusedIt(ctx, variables, a)
@@ -75,6 +76,8 @@ func (o *operation) classify(ctx context.Context, variables map[string]any, a an
 		result := told(v1alpha1.OutcomeNotSent, connector.RateLimitedReason)
 		result.RetryAfter = a.retryAfter
 		return result
+	case a.stale:
+		return told(v1alpha1.OutcomeNotSent, connector.CredentialsRejectedReason)
 	case refused.truth == expr.True:
 		return told(v1alpha1.OutcomeRefused, refusalReason(a.status))
 	case did.truth == expr.Unknown:

@@ -155,7 +155,7 @@ func (c *connection) exchange(ctx context.Context, o *operation, variables map[s
 // readFault is the error of a read that brought no answer.
 func readFault(name string, failed *exchangeError) error {
 	switch {
-	case failed.Outcome == v1alpha1.OutcomeRefused:
+	case failed.Outcome == v1alpha1.OutcomeRefused || failed.Reason == connector.CredentialsRejectedReason:
 		return fault.Terminalf(failed.Reason, "could not run %s: %s", name, failed.Message)
 	case failed.RetryAfter > 0 || failed.Reason == connector.RateLimitedReason:
 		return fault.Waitf(failed.Reason, cmp.Or(failed.RetryAfter, retryLater), "could not run %s: %s", name, failed.Message)

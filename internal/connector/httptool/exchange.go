@@ -57,6 +57,12 @@ type incoming struct {
 	Body []byte
 	// RetryAfter is how long the target asks to be left alone: set with a status of 429 or 503, at most an hour.
 	RetryAfter time.Duration
+	// Stale says that a mutation was answered 401 because of a token that was kept from before: nothing of it was looked at,
+	// and whoever asks again sends a new token.
+	Stale bool
+
+	token string // the OAuth token that was sent; empty if none was
+	kept  bool   // it was kept from before
 }
 
 // exchangeError says why there is no answer that could be read.
@@ -97,38 +103,47 @@ func (e *endpoint) exchange(ctx context.Context, out outgoing) (*incoming, *exch
 	if failure := e.breaker.blocked(); failure != nil {
 		return nil, failure
 	}
-	in, token, failure := e.attempt(ctx, request, out.Body)
-	if failure == nil && in.Status == http.StatusUnauthorized && token != "" {
-		e.tokens.drop(token)
-		if out.Read {
-			in, _, failure = e.attempt(ctx, request, out.Body)
-		}
+	in, failure := e.attempt(ctx, request, out.Body)
+	if e.stale(in) && out.Read {
+		in, failure = e.attempt(ctx, request, out.Body)
+	}
+	if failure == nil {
+		in.Stale = e.stale(in) && !out.Read
 	}
 	return in, failure
 }
 
-// attempt waits for its turn and sends the request. It returns the OAuth token
-// that was sent, if one was.
-func (e *endpoint) attempt(ctx context.Context, request *http.Request, body []byte) (*incoming, string, *exchangeError) {
+// stale forgets a token that the target does not take, and tells whether it was one that was kept from before, so that
+// another may be taken.
+func (e *endpoint) stale(in *incoming) bool {
+	if in == nil || in.Status != http.StatusUnauthorized || in.token == "" {
+		return false
+	}
+	e.tokens.drop(in.token)
+	return in.kept
+}
+
+// attempt waits for its turn and sends the request.
+func (e *endpoint) attempt(ctx context.Context, request *http.Request, body []byte) (*incoming, *exchangeError) {
 	leave, failure := e.limits.enter(ctx)
 	if failure != nil {
-		return nil, "", failure
+		return nil, failure
 	}
 	defer leave()
 	done, failure := e.breaker.admit()
 	if failure != nil {
-		return nil, "", failure
+		return nil, failure
 	}
-	in, token, sign, failure := e.once(ctx, request, body)
+	in, sign, failure := e.once(ctx, request, body)
 	done(sign, failure.message())
-	return in, token, failure
+	return in, failure
 }
 
 // once reads the credentials and sends the request, once.
-func (e *endpoint) once(ctx context.Context, request *http.Request, body []byte) (*incoming, string, signOfLife, *exchangeError) {
+func (e *endpoint) once(ctx context.Context, request *http.Request, body []byte) (*incoming, signOfLife, *exchangeError) {
 	creds, failure := e.credentials(ctx)
 	if failure != nil {
-		return nil, "", signOf(ctx, failure), failure.clean(creds.scrub)
+		return nil, signOf(ctx, failure), failure.clean(creds.scrub)
 	}
 	request = request.Clone(ctx)
 	creds.apply(request.Header)
@@ -139,9 +154,9 @@ func (e *endpoint) once(ctx context.Context, request *http.Request, body []byte)
 	if lost != nil {
 		failure = e.classify(lost, e.base.Host, "spec.http.baseURL").clean(creds.scrub)
 		if lost.stage == inAnswer && !errors.Is(lost.cause, context.DeadlineExceeded) {
-			return nil, "", alive, failure
+			return nil, alive, failure
 		}
-		return nil, "", signOf(ctx, failure), failure
+		return nil, signOf(ctx, failure), failure
 	}
 	if in.Status == http.StatusTooManyRequests || in.Status == http.StatusServiceUnavailable {
 		in.RetryAfter = retryAfter(in.Header, e.Clock.Now())
@@ -149,7 +164,8 @@ func (e *endpoint) once(ctx context.Context, request *http.Request, body []byte)
 	}
 	in.Header.Del("Set-Cookie") // sessions are the target's secrets, and none is kept
 	in.Header, in.Body = creds.scrub.header(in.Header), creds.scrub.bytes(in.Body)
-	return in, creds.token, alive, nil
+	in.token, in.kept = creds.token, creds.kept
+	return in, alive, nil
 }
 
 // check makes a connection and obtains the credentials, and sends the target no
