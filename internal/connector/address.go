@@ -76,12 +76,11 @@ func (p AddressPolicy) Check(addr netip.Addr) error {
 		return fault.Terminalf(AddressRefusedReason, "could not use an address: it is none")
 	}
 	addr = addr.Unmap().WithZone("")
-	forms := append([]netip.Addr{addr}, embedded(addr)...)
-	if slices.ContainsFunc(forms, func(a netip.Addr) bool { return contains(p.Allow, a) }) {
+	if contains(p.Allow, addr) {
 		return nil
 	}
-	for _, form := range forms {
-		if name := p.class(form); name != "" {
+	for _, form := range append([]netip.Addr{addr}, embedded(addr)...) { // of each way to read it, what is refused is listed
+		if name := p.class(form); name != "" && !contains(p.Allow, form) {
 			return fault.Terminalf(AddressRefusedReason, "could not connect to %s: the address is %s: "+
 				"if it is meant, let whoever runs Casebook list it with --allow-addresses", describe(addr, form), name)
 		}

@@ -61,6 +61,7 @@ func TestAddressPolicy(t *testing.T) {
 		"a listed loopback address":                   {address: "127.0.0.1", allow: "127.0.0.0/8"},
 		"a listed loopback address, mapped":           {address: "::ffff:127.0.0.1", allow: "127.0.0.0/8"},
 		"a listed address through NAT64":              {address: "64:ff9b::7f00:1", allow: "127.0.0.0/8"},
+		"a listed address that is read in two ways":   {address: "64:ff9b:1:7f00:0:100:a9fe:a9fe", allow: "127.0.0.0/8", want: "metadata"},
 		"a listed service":                            {address: "10.96.0.7", allow: "10.96.0.7/32"},
 		"the neighbour of a listed service":           {address: "10.96.0.8", allow: "10.96.0.7/32", want: "the cluster's own"},
 		"loopback where version 6 alone is listed":    {address: "127.0.0.1", allow: "::1/128", want: "loopback"},
