@@ -115,18 +115,28 @@ type unfit struct{ message string }
 
 func (u *unfit) Error() string { return u.message }
 
-// pathSegment escapes a value as one segment of a path. Servers that take %2F for a slash, or \ for /, must not be led
-// elsewhere, so a value that holds "." or ".." between any of these is refused.
+// pathSegment escapes a value as one segment of a path. Servers that take %2F for a slash, or \ for /, or that unescape
+// more than once, must not be led elsewhere, so a value that holds "." or ".." between any of these is refused.
 func pathSegment(value string) (string, error) {
 	if value == "" {
 		return "", &unfit{"a segment of a path may not be empty"}
 	}
-	parts := strings.FieldsFunc(value, func(r rune) bool { return r == '/' || r == '\\' })
-	if slices.Contains(parts, ".") || slices.Contains(parts, "..") {
-		return "", &unfit{fmt.Sprintf("%q leads elsewhere in a path", value)}
+	plain := value
+	for range maxUnescaped {
+		parts := strings.FieldsFunc(plain, func(r rune) bool { return r == '/' || r == '\\' })
+		if slices.Contains(parts, ".") || slices.Contains(parts, "..") {
+			return "", &unfit{fmt.Sprintf("%q leads elsewhere in a path", value)}
+		}
+		var err error
+		if plain, err = url.PathUnescape(plain); err != nil {
+			break
+		}
 	}
 	return url.PathEscape(value), nil
 }
+
+// maxUnescaped is how often a server is taken to unescape a path.
+const maxUnescaped = 4
 
 // escapeQuery escapes as RFC 3986 has it: a space is %20, for not everyone takes a + for it.
 func escapeQuery(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }

@@ -131,7 +131,7 @@ func TestPathsOfAnyValueAreOneSegment(t *testing.T) {
 			t.Fatal(err)
 		}
 		if tried.Result.Reason == connector.InvalidInputReason {
-			if !strings.Contains(x, ".") {
+			if !strings.ContainsAny(x, ".%") {
 				t.Fatalf("%q is refused: %s", x, tried.Result.Message)
 			}
 			return
@@ -152,6 +152,8 @@ func TestValuesThatCannotStandInTheirPlaceAreRefusedUnsent(t *testing.T) {
 		"a segment that climbs":              {"path", "..", `path: could not write "input.x" into text: ".." leads elsewhere in a path`},
 		"a segment that stays":               {"path", ".", "leads elsewhere"},
 		"a segment that climbs when decoded": {"path", "../../admin", "leads elsewhere"},
+		"one that climbs when decoded twice": {"path", "%2e%2E%2fadmin", `"%2e%2E%2fadmin" leads elsewhere`},
+		"one that climbs when decoded often": {"path", "a%252f%25252e%252e", "leads elsewhere"},
 		"one with the other slash":           {"path", `a\..\b`, "leads elsewhere"},
 		"a header with a line":               {"header", "a\r\nX-Evil: 1", `header If-Match: could not write "input.x" into text: "a\r\nX-Evil: 1" holds the control character '\r'`},
 		"a header with a line feed":          {"header", "a\nb", "header If-Match"},
