@@ -88,7 +88,7 @@ func signOf(ctx context.Context, failure *exchangeError) signOfLife {
 // answer's own where it has one, so that it does not matter whose clock is wrong.
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	text := strings.TrimSpace(header.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(text, 10, 63); err == nil {
+	if seconds, err := strconv.ParseUint(text, 10, 63); err == nil || errors.Is(err, strconv.ErrRange) { // which gives the most there is
 		return min(time.Duration(min(seconds, uint64(maxRetryAfter/time.Second)))*time.Second, maxRetryAfter)
 	}
 	until, err := http.ParseTime(text)

@@ -204,6 +204,7 @@ func TestRetryAfter(t *testing.T) {
 		"seconds":                          {header: "7", want: 7 * time.Second},
 		"more than an hour":                {header: "86400", want: time.Hour},
 		"more than fits":                   {header: "9223372036854775807", want: time.Hour},
+		"more than any number holds":       {header: strings.Repeat("9", 400), want: time.Hour},
 		"a date":                           {header: date(30 * time.Second), want: 30 * time.Second},
 		"a date far away":                  {header: date(300 * time.Hour), want: time.Hour},
 		"a date gone by":                   {header: date(-time.Second)},
