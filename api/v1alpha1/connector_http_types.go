@@ -27,7 +27,7 @@ type HTTPConnector struct {
 	// authentication is how a request proves who sends it; none if left out.
 	// +optional
 	Authentication *HTTPAuthentication `json:"authentication,omitempty"`
-	// headers are sent with every request.
+	// headers are sent with every request, as they are written: no ${ CEL }, and no credentials.
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16

@@ -203,7 +203,15 @@ var ours = map[string]bool{
 
 func checkHeaders(headers []v1alpha1.HTTPField) error {
 	for i, header := range headers {
-		if why := badHeader(header.Name, header.Value); why != "" {
+		why := badHeader(header.Name, header.Value)
+		switch name := http.CanonicalHeaderKey(header.Name); {
+		case why != "":
+		case name == "Authorization" || name == "Cookie":
+			why = "proves who sends it, and what stands here is no secret: use spec.http.authentication, which reads one"
+		case strings.Contains(header.Value, "${"):
+			why = "holds an expression, and there is nothing here that one could read: put it into the headers of an operation's request"
+		}
+		if why != "" {
 			return invalidField(fmt.Sprintf("spec.http.headers[%d]", i), "header %q %s", header.Name, why)
 		}
 	}

@@ -44,7 +44,13 @@ func TestSpecsThatCannotWork(t *testing.T) {
 		"TLS without https":       {change: func(s *v1alpha1.HTTPConnector) { s.BaseURL, s.TLS = "http://127.0.0.1", &v1alpha1.HTTPTLS{} }, want: "spec.http.tls"},
 		"a header that is ours":   {change: func(s *v1alpha1.HTTPConnector) { s.Headers = []v1alpha1.HTTPField{{Name: "host", Value: "a"}} }, want: "spec.http.headers[0]"},
 		"a header of two lines":   {change: func(s *v1alpha1.HTTPConnector) { s.Headers = []v1alpha1.HTTPField{{Name: "X-A", Value: "a\nb"}} }, want: "line end"},
-		"no way to authenticate":  {change: func(s *v1alpha1.HTTPConnector) { s.Authentication = &v1alpha1.HTTPAuthentication{} }, want: "spec.http.authentication"},
+		"a credential that is no secret": {change: func(s *v1alpha1.HTTPConnector) {
+			s.Headers = []v1alpha1.HTTPField{{Name: "authorization", Value: "Bearer " + secondCanary}}
+		}, want: "use spec.http.authentication"},
+		"a header with an expression": {change: func(s *v1alpha1.HTTPConnector) {
+			s.Headers = []v1alpha1.HTTPField{{Name: "X-User", Value: "${input.user}"}}
+		}, want: "holds an expression"},
+		"no way to authenticate": {change: func(s *v1alpha1.HTTPConnector) { s.Authentication = &v1alpha1.HTTPAuthentication{} }, want: "spec.http.authentication"},
 		"a username with a colon": {change: func(s *v1alpha1.HTTPConnector) {
 			s.Authentication = &v1alpha1.HTTPAuthentication{Basic: &v1alpha1.BasicCredential{Username: "a:b", SecretRef: secret}}
 		}, want: "basic.username"},
