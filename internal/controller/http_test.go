@@ -63,7 +63,7 @@ func newDirectory(t *testing.T, w *fixture.World, name string, users ...string) 
 		SecretRef: v1alpha1.SecretKeyRef{Name: "directory", Key: "token"},
 	}}
 	d.connector.Spec.HTTP.Limits = &v1alpha1.HTTPLimits{RequestsPerMinute: 60000}
-	d.connector.Spec.Timeout, d.connector.Spec.Settle = &metav1.Duration{Duration: time.Second}, &metav1.Duration{}
+	d.connector.Spec.Timeout, d.connector.Spec.Settle = &metav1.Duration{Duration: 2 * time.Second}, &metav1.Duration{}
 	if err := fixture.Admin().Create(t.Context(), d.connector); err != nil {
 		t.Fatal(err)
 	}
@@ -404,5 +404,73 @@ func TestLookupServiceThatIsDown(t *testing.T) {
 	w.Judged(w.Decide(fixture.Lead2, c, fixture.Approve(q, "She is in Berlin")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
 	a := d.action(t, "on ana that has ended", func(a *v1alpha1.Action) bool { return a.Spec.Target.Name == "ana@example.com" && hasEnded(a) })
 	wantState(t, a, v1alpha1.ActionSucceeded, "")
+	w.Check()
+}
+
+// TestTwoOperatorsAskATargetOnce: two that both believe to lead send each change once between them.
+func TestTwoOperatorsAskATargetOnce(t *testing.T) {
+	t.Parallel()
+	users := []string{"ana@example.com", "ben@example.com", "carl@example.com", "dora@example.com"}
+	w := fixture.NewTenant(t)
+	w.Secret("directory", "token", canary)
+	w.LetRead("directory")
+	d := newDirectory(t, w, "directory", users...)
+	unattended(t, w, "directory")
+	w.Run(fixture.Faults{})
+	w.Run(fixture.Faults{})
+	w.AwaitReady()
+	c := w.Alert(w.Pod("web-1"))
+	for _, user := range users {
+		d.suspend(t, c, user)
+	}
+	for _, user := range users {
+		a := d.action(t, "on "+user+" that has ended", func(a *v1alpha1.Action) bool { return a.Spec.Target.Name == user && hasEnded(a) })
+		wantState(t, a, v1alpha1.ActionSucceeded, "read back as wanted")
+	}
+	if sent := d.changes(); sent != len(users) {
+		t.Errorf("%d changes were asked for, want %d", sent, len(users))
+	}
+	w.Check()
+}
+
+// changes is how many requests arrived that would change something.
+func (d *directory) changes() (n int) {
+	for _, r := range d.Requests() {
+		if r.Method == http.MethodPatch {
+			n++
+		}
+	}
+	return n
+}
+
+// TestClockThatJumpsAnHourDuringAnExchange: nobody takes the attempt for over, and nothing is sent again.
+func TestClockThatJumpsAnHourDuringAnExchange(t *testing.T) {
+	t.Parallel()
+	w := fixture.NewTenant(t)
+	w.Secret("directory", "token", canary)
+	w.LetRead("directory")
+	d := newDirectory(t, w, "directory", "ana@example.com")
+	unattended(t, w, "directory")
+	w.Run(fixture.Faults{})
+	w.Run(fixture.Faults{}) // another would take it over if it took it for over
+	w.AwaitReady()
+	c := w.Alert(w.Pod("web-1"))
+	jumped := make(chan struct{})
+	d.Inject(standin.Fault{Method: http.MethodPatch, Do: standin.Action{Name: "Answer after the jump", Play: func(x *standin.Exchange) {
+		x.Handle()
+		x.WaitFor(jumped)
+		x.Pass()
+	}}})
+	d.suspend(t, c, "ana@example.com")
+	if _, err := d.AwaitRequest(t.Context(), func(r standin.Request) bool { return r.Method == http.MethodPatch }); err != nil {
+		t.Fatal(err)
+	}
+	w.Forward(time.Hour)
+	close(jumped)
+	a := d.action(t, "that has ended", hasEnded)
+	wantState(t, a, v1alpha1.ActionSucceeded, "read back as wanted")
+	if len(a.Status.Attempts) != 1 || d.changes() != 1 {
+		t.Errorf("there are %d attempts, and %d changes were asked for", len(a.Status.Attempts), d.changes())
+	}
 	w.Check()
 }
