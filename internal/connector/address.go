@@ -11,9 +11,6 @@ import (
 	"github.com/casebook-dev/casebook/internal/fault"
 )
 
-// AddressRefusedReason is that of an address which the operator may not dial.
-const AddressRefusedReason = "AddressRefused"
-
 // AddressPolicy says which addresses a connector may dial. It is asked about the
 // address itself, after its name was resolved, so that no answer of a name
 // server and no way to write an address gets round it. The zero value refuses

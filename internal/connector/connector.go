@@ -42,6 +42,12 @@ const (
 	RateLimitedReason = "RateLimited"
 	// UnreachableReason: no connection to the target could be made.
 	UnreachableReason = "Unreachable"
+	// AddressRefusedReason: the target's address is one that the operator may not dial.
+	AddressRefusedReason = "AddressRefused"
+	// SecretUnusableReason: the value of a Secret cannot be sent as what it is for.
+	SecretUnusableReason = "SecretUnusable"
+	// TooLargeReason: the answer is larger than spec.http.maxBytes.
+	TooLargeReason = "TooLarge"
 )
 
 // Operation declares one thing that a connector can do. A declaration is a

@@ -19,9 +19,6 @@ import (
 	"github.com/casebook-dev/casebook/internal/fault"
 )
 
-// SecretUnusableReason is that of a Secret whose value cannot be sent as what it is for.
-const SecretUnusableReason = "SecretUnusable"
-
 // credentials are what one exchange proves itself with. They live as long as it does.
 type credentials struct {
 	name, value string // the header; empty for none
@@ -68,7 +65,7 @@ func (e *endpoint) fixed(ctx context.Context, out *credentials, ref v1alpha1.Sec
 		return err
 	}
 	if !httpguts.ValidHeaderFieldValue(string(secret)) {
-		return fault.Terminalf(SecretUnusableReason, "could not use Secret %s/%s: the value of key %s has line ends or control characters, "+
+		return fault.Terminalf(connector.SecretUnusableReason, "could not use Secret %s/%s: the value of key %s has line ends or control characters, "+
 			"which a header cannot hold: write it anew", e.namespace, ref.Name, ref.Key)
 	}
 	out.name, out.value = name, prefix+string(secret)
@@ -91,7 +88,7 @@ func (e *endpoint) secret(ctx context.Context, scrub *scrubber, ref v1alpha1.Sec
 	}
 	raw = bytes.TrimSuffix(bytes.TrimSuffix(raw, []byte("\n")), []byte("\r"))
 	if len(raw) < minSecret {
-		return nil, fault.Terminalf(SecretUnusableReason, "could not use Secret %s/%s: the value of key %s is %d bytes long, "+
+		return nil, fault.Terminalf(connector.SecretUnusableReason, "could not use Secret %s/%s: the value of key %s is %d bytes long, "+
 			"too short to be kept out of what the target answers: use one of at least %d", e.namespace, ref.Name, ref.Key, len(raw), minSecret)
 	}
 	scrub.add(raw)
@@ -120,7 +117,7 @@ func (e *endpoint) tlsConfig(ctx context.Context) (*tls.Config, error) {
 	}
 	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil { // not said further: it may quote what it could not read
-		return nil, fault.Terminalf(SecretUnusableReason, "could not use Secret %s/%s: tls.crt and tls.key are not a certificate and its key in PEM: "+
+		return nil, fault.Terminalf(connector.SecretUnusableReason, "could not use Secret %s/%s: tls.crt and tls.key are not a certificate and its key in PEM: "+
 			"make it with: kubectl create secret tls %s --cert=FILE --key=FILE", e.namespace, name, name)
 	}
 	config.Certificates = []tls.Certificate{pair}

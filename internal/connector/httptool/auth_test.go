@@ -100,18 +100,18 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 		"one that must be waited for": {
 			func(w *world) { w.secrets.err = fault.Waitf("Throttled", time.Second, "later") }, v1alpha1.OutcomeNotSent, "Throttled", "later"},
 		"one that is too short": {
-			func(w *world) { w.secrets.set("tool/token", "abc\n") }, v1alpha1.OutcomeRefused, SecretUnusableReason, "use one of at least 4"},
+			func(w *world) { w.secrets.set("tool/token", "abc\n") }, v1alpha1.OutcomeRefused, connector.SecretUnusableReason, "use one of at least 4"},
 		"an empty one": {
-			func(w *world) { w.secrets.set("tool/token", "") }, v1alpha1.OutcomeRefused, SecretUnusableReason, "0 bytes long"},
+			func(w *world) { w.secrets.set("tool/token", "") }, v1alpha1.OutcomeRefused, connector.SecretUnusableReason, "0 bytes long"},
 		"one of several lines": {
-			func(w *world) { w.secrets.set("tool/token", canary+"\r\nX-Admin: 1") }, v1alpha1.OutcomeRefused, SecretUnusableReason, "line ends"},
+			func(w *world) { w.secrets.set("tool/token", canary+"\r\nX-Admin: 1") }, v1alpha1.OutcomeRefused, connector.SecretUnusableReason, "line ends"},
 		"a certificate that is none": {
 			func(w *world) {
 				w.spec.BaseURL = "https" + strings.TrimPrefix(w.spec.BaseURL, "http")
 				w.spec.TLS = &v1alpha1.HTTPTLS{ClientCertificateRef: &v1alpha1.LocalRef{Name: "tool"}}
 				w.secrets.set("tool/tls.crt", canary)
 				w.secrets.set("tool/tls.key", canary)
-			}, v1alpha1.OutcomeRefused, SecretUnusableReason, "kubectl create secret tls tool"},
+			}, v1alpha1.OutcomeRefused, connector.SecretUnusableReason, "kubectl create secret tls tool"},
 		"a certificate without its key": {
 			func(w *world) {
 				w.spec.BaseURL = "https" + strings.TrimPrefix(w.spec.BaseURL, "http")

@@ -17,9 +17,6 @@ import (
 	"github.com/casebook-dev/casebook/internal/fault"
 )
 
-// TooLargeReason is that of an answer larger than spec.http.maxBytes.
-const TooLargeReason = "TooLarge"
-
 // classify says what is known of a request that has no answer. Only what cannot
 // have arrived is NotSent.
 func (e *endpoint) classify(l *lost, host, field string) *exchangeError {
@@ -28,7 +25,7 @@ func (e *endpoint) classify(l *lost, host, field string) *exchangeError {
 	case ours: // the address is refused
 		return &exchangeError{Outcome: v1alpha1.OutcomeRefused, Reason: terminal.Reason, Message: fmt.Sprintf("%s: %v", host, terminal)}
 	case errors.Is(l.cause, errTooLarge):
-		return &exchangeError{Outcome: v1alpha1.OutcomeInDoubt, Reason: TooLargeReason, Message: fmt.Sprintf(
+		return &exchangeError{Outcome: v1alpha1.OutcomeInDoubt, Reason: connector.TooLargeReason, Message: fmt.Sprintf(
 			"could not read the answer of %s: it is larger than %d bytes: ask for less, or raise spec.http.maxBytes", host, e.spec.MaxBytes)}
 	case l.stage <= atTarget && refusedCertificate(l.cause):
 		return rejected("could not connect to %s: it refuses the client's certificate, or the lack of one: %s: check spec.http.tls.clientCertificateRef",

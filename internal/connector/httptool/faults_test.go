@@ -135,7 +135,7 @@ var broken = map[string]struct {
 	"200 with half a document":    {saying(200, scim, `{"detail":"TOKEN","Resources":[`), "", "", v1alpha1.OutcomeInDoubt, v1alpha1.OutcomeUnknownReason},
 	"200 with a list":             {saying(200, scim, `[]`), "", "", v1alpha1.OutcomeInDoubt, v1alpha1.OutcomeUnknownReason},
 	"200 with another document":   {saying(200, scim, telling), "", "", v1alpha1.OutcomeInDoubt, v1alpha1.OutcomeUnknownReason},
-	"200 with five million bytes": {saying(200, scim, `{"x":"`+strings.Repeat("x", 5_000_000)+`"}`), "", "", v1alpha1.OutcomeInDoubt, TooLargeReason},
+	"200 with five million bytes": {saying(200, scim, `{"x":"`+strings.Repeat("x", 5_000_000)+`"}`), "", "", v1alpha1.OutcomeInDoubt, connector.TooLargeReason},
 }
 
 func TestBrokenTargetsAreToldApartAndNoSecretLeaves(t *testing.T) {
