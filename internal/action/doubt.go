@@ -64,6 +64,23 @@ func verify(status *v1alpha1.ActionStatus, w World, lasted time.Duration, now ti
 		"the target acknowledged it but is not as desired"+why(w.After.Message), now)
 }
 
+// refused reads back what was refused: it may be so already, by an attempt in doubt or by somebody else, and that may be why.
+// What an attempt in doubt has done need not show yet.
+func refused(status *v1alpha1.ActionStatus, w World, lasted time.Duration, now time.Time) Step {
+	attempt := last(status)
+	switch {
+	case w.After != nil && w.After.Desired && doubted(status):
+		return done(status, w.After, now)
+	case w.After != nil && w.After.Desired:
+		status.After = w.After.State
+		return end(status, v1alpha1.ActionNotNeeded, v1alpha1.AlreadySoReason, "the target refused, and is as desired"+why(attempt.Message), now)
+	case w.Verifiable && lasted < within(w) && (w.After == nil || doubted(status)):
+		status.State, status.Message = v1alpha1.ActionVerifying, attempt.Message
+		return Step{Recheck: time.Second}
+	}
+	return stop(status, v1alpha1.ActionFailed, cmp.Or(attempt.Reason, v1alpha1.RefusedReason), attempt.Message, now)
+}
+
 func within(w World) time.Duration { return cmp.Or(w.VerifyWithin, VerifyWithin) }
 
 func why(message string) string {

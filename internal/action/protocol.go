@@ -5,7 +5,7 @@
 // next state and at most one command.
 //
 //	Pending ─allow─▶ announced ─▶ Executing ─ack──▶ Verifying ─▶ Succeeded | Failed
-//	   │ask             ▲             ├─refused──▶ Failed
+//	   │ask             ▲             ├─refused──▶ Verifying ─▶ Failed | NotNeeded | Succeeded
 //	   ▼                │             ├─not sent─▶ Ready (again, after a pause)
 //	 Asking ─approved───┘             └─in doubt─▶ Settling ─by semantics─▶ Succeeded | Ready | Unknown
 //	                                  Unknown ─resolved by a person─▶ Succeeded | Failed | Ready
@@ -180,6 +180,9 @@ func Next(namespace, name string, spec v1alpha1.ActionSpec, status *v1alpha1.Act
 	case v1alpha1.ActionSettling:
 		return settle(spec, status, w, now)
 	case v1alpha1.ActionVerifying:
+		if last(status).Outcome == v1alpha1.OutcomeRefused {
+			return refused(status, w, w.SeenFor, now)
+		}
 		return verify(status, w, w.SeenFor, now)
 	case v1alpha1.ActionUnknown:
 		return resolve(status, w, now)
@@ -375,8 +378,7 @@ func note(status *v1alpha1.ActionStatus, w World, now time.Time) Step {
 		status.State = v1alpha1.ActionVerifying
 		return verify(status, w, 0, now)
 	case v1alpha1.OutcomeRefused:
-		// It may be refused because an attempt in doubt has done it, and the target need not show that yet.
-		return stop(status, v1alpha1.ActionFailed, cmp.Or(sent.Reason, v1alpha1.RefusedReason), sent.Message, now)
+		return refused(status, w, 0, now)
 	case v1alpha1.OutcomeNotSent:
 		status.State, status.Message = v1alpha1.ActionReady, sent.Message
 		if sent.RetryAfter > 0 {

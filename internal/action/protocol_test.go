@@ -100,6 +100,17 @@ func TestNext(t *testing.T) {
 		w.Permission.Approved, w.Permission.Approvals = true, []v1alpha1.Approval{{Actor: v1alpha1.Actor{Username: "mia"}}}
 	}
 	long := func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor = time.Hour }
+	denied := func(a *v1alpha1.Attempt) { a.Outcome, a.Message = v1alpha1.OutcomeRefused, "it is there already" }
+	again := func(status v1alpha1.ActionStatus, change func(*v1alpha1.Attempt)) v1alpha1.ActionStatus {
+		status.Attempts = append(status.Attempts, attempted("", change).Attempts...)
+		return status
+	}
+	refusal := func(after *Sight, seenFor time.Duration) func(*World, v1alpha1.ActionSpec) {
+		return func(w *World, _ v1alpha1.ActionSpec) {
+			w.After, w.SeenFor = after, seenFor
+			w.Sent = &Sent{Outcome: v1alpha1.OutcomeRefused, Message: "it is there already", Time: now}
+		}
+	}
 	for name, tt := range map[string]struct {
 		semantics v1alpha1.Semantics
 		status    v1alpha1.ActionStatus
@@ -231,26 +242,47 @@ func TestNext(t *testing.T) {
 			want: want{State: v1alpha1.ActionFailed, Attempts: 1, Reason: v1alpha1.NotAsDesiredReason},
 		},
 		"a refusal after a doubt that cannot be read is no failure: the doubt may be why": {
-			status: func() v1alpha1.ActionStatus {
-				s := attempted(v1alpha1.ActionExecuting, doubtful(time.Minute))
-				s.Attempts = append(s.Attempts, attempted("", nil).Attempts...)
-				return s
-			}(),
-			world: func(w *World, _ v1alpha1.ActionSpec) {
-				w.Sent, w.Verifiable = &Sent{Outcome: v1alpha1.OutcomeRefused, Message: "it is there already", Time: now}, false
+			status: again(attempted(v1alpha1.ActionExecuting, doubtful(time.Minute)), nil),
+			world: func(w *World, s v1alpha1.ActionSpec) {
+				refusal(nil, 0)(w, s)
+				w.Verifiable = false
 			},
 			want: want{State: v1alpha1.ActionUnknown, Attempts: 2, Reason: v1alpha1.OutcomeUnknownReason},
 		},
-		"nor one of what can be read: the doubt may not show yet": {
-			status: func() v1alpha1.ActionStatus {
-				s := attempted(v1alpha1.ActionExecuting, doubtful(time.Minute))
-				s.Attempts = append(s.Attempts, attempted("", nil).Attempts...)
-				return s
-			}(),
-			world: func(w *World, _ v1alpha1.ActionSpec) {
-				w.Sent = &Sent{Outcome: v1alpha1.OutcomeRefused, Message: "it is there already", Time: now}
-			},
-			want: want{State: v1alpha1.ActionUnknown, Attempts: 2, Reason: v1alpha1.OutcomeUnknownReason},
+		"what is refused after a doubt may be done, and not show yet": {
+			status: again(attempted(v1alpha1.ActionExecuting, doubtful(time.Minute)), nil),
+			world:  refusal(&Sight{}, 0),
+			want:   want{State: v1alpha1.ActionVerifying, Attempts: 2},
+		},
+		"what is refused after a doubt and shows nothing, though it must by now, is unknown": {
+			status: again(attempted(v1alpha1.ActionVerifying, doubtful(time.Minute)), denied),
+			world:  refusal(&Sight{}, VerifyWithin),
+			want:   want{State: v1alpha1.ActionUnknown, Attempts: 2, Reason: v1alpha1.OutcomeUnknownReason},
+		},
+		"what is refused because an attempt in doubt has done it is done": {
+			status: again(attempted(v1alpha1.ActionVerifying, doubtful(time.Minute)), denied),
+			world:  refusal(&Sight{Desired: true}, time.Second),
+			want:   want{State: v1alpha1.ActionSucceeded, Attempts: 2, Reason: v1alpha1.VerifiedReason},
+		},
+		"what is refused because somebody else has done it is not needed": {
+			status: attempted(v1alpha1.ActionExecuting, nil),
+			world:  refusal(&Sight{Desired: true}, 0),
+			want:   want{State: v1alpha1.ActionNotNeeded, Attempts: 1, Reason: v1alpha1.AlreadySoReason},
+		},
+		"what is refused and not so is failed": {
+			status: attempted(v1alpha1.ActionExecuting, nil),
+			world:  refusal(&Sight{}, 0),
+			want:   want{State: v1alpha1.ActionFailed, Attempts: 1, Reason: v1alpha1.RefusedReason},
+		},
+		"what is refused is read until it can be": {
+			status: attempted(v1alpha1.ActionVerifying, denied),
+			world:  refusal(nil, time.Second),
+			want:   want{State: v1alpha1.ActionVerifying, Attempts: 1},
+		},
+		"what is refused and can never be read is failed": {
+			status: attempted(v1alpha1.ActionVerifying, denied),
+			world:  refusal(nil, VerifyWithin),
+			want:   want{State: v1alpha1.ActionFailed, Attempts: 1, Reason: v1alpha1.RefusedReason},
 		},
 		"a target that was replaced after a doubt is no failure": {
 			status: attempted(v1alpha1.ActionReady, doubtful(time.Minute)),

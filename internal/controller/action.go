@@ -232,7 +232,7 @@ func (k *actionKind) Act(ctx context.Context, a *v1alpha1.Action, command action
 	}
 	w.Sent = &action.Sent{Outcome: result.Outcome, Reason: result.Reason, Message: result.Message, RetryAfter: result.RetryAfter, Time: k.clock.Now()}
 	k.sent.keep(a.UID, attempt.Number, w.Sent)
-	if result.Outcome == v1alpha1.OutcomeAcknowledged && w.Verifiable {
+	if (result.Outcome == v1alpha1.OutcomeAcknowledged || result.Outcome == v1alpha1.OutcomeRefused) && w.Verifiable {
 		if seen, err := opened.Verify(ctx, request); err == nil {
 			w.After, _ = sight(seen) // read again on the next pass if this failed
 		}
