@@ -12,7 +12,8 @@ import (
 
 func TestAbsent(t *testing.T) {
 	env := MustNew(Mapping)
-	item := map[string]any{"text": " a ", "number": json.Number("7"), "nothing": nil, "list": []any{"x"}, "object": map[string]any{"k": "v"}, "no": false}
+	item := map[string]any{"text": " a ", "number": json.Number("7"), "nothing": nil, "list": []any{"x"}, "object": map[string]any{"k": "v"}, "no": false,
+		"json": ` {"id": 900719925474099312, "deep": {"a": ["b"]}} `, "two": `{"a": 1} {"a": 2}`, "cut": `{"a": `, "none": "null"}
 	for source, want := range map[string]any{
 		"textOf(item.?text)":                  "a",
 		"textOf(item.?number)":                "7",
@@ -26,6 +27,16 @@ func TestAbsent(t *testing.T) {
 		"listOf(item.?text)":                  []any{" a "},
 		"listOf(item.?object).map(o, o.k)":    []any{"v"},
 		"listOf(item.?absent)[?0].hasValue()": false,
+		"mapOf(item.?object).?k":              "v",
+		"mapOf(item.?json).?id":               int64(900719925474099312),
+		"mapOf(item.?json).?deep.?a":          []any{"b"},
+		"mapOf(item.?list).?k.hasValue()":     false,
+		"size(mapOf(item.?absent))":           int64(0),
+		"size(mapOf(item.?nothing))":          int64(0),
+		"size(mapOf(item.?text))":             int64(0),
+		"size(mapOf(item.?two))":              int64(0),
+		"size(mapOf(item.?cut))":              int64(0),
+		"size(mapOf(item.?none))":             int64(0),
 	} {
 		t.Run(source, func(t *testing.T) {
 			program, err := env.Compile(source)
