@@ -4,6 +4,7 @@
 package library_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -62,6 +63,32 @@ func TestIdentitySamples(t *testing.T) {
 			}
 			if s.Category != "Identity" || len(s.Techniques) == 0 || s.Title == "" {
 				t.Errorf("category %s, techniques %v, title %q", s.Category, s.Techniques, s.Title)
+			}
+		})
+	}
+}
+
+// TestWholePages reads as many events at once as the tools put on one page.
+func TestWholePages(t *testing.T) {
+	mappings := compiled(t)
+	for name, event := range map[string][3]string{
+		"entra-id": {`{"value": [`, `{"id": "s1", "createdDateTime": "2026-11-24T09:30:00Z", "appDisplayName": "Office 365", "userPrincipalName": "ana@example.com",
+			"ipAddress": "203.0.113.7", "riskLevelDuringSignIn": "none", "status": {"errorCode": 0}, "location": {"city": "Berlin"}, "isInteractive": true}`, `]}`},
+		"google-workspace": {`{"items": [`, `{"id": {"time": "2026-11-24T09:30:00Z", "applicationName": "login"}, "actor": {"email": "ana@example.com"}, "ipAddress": "203.0.113.7",
+			"events": [{"name": "login_success", "parameters": [{"name": "login_type", "value": "saml"}, {"name": "login_challenge_method", "multiValue": ["password"]},
+			{"name": "is_suspicious", "boolValue": false}, {"name": "affected_email_address", "value": "ana@example.com"}]}]}`, `]}`},
+		"okta": {`[`, `{"uuid": "o1", "published": "2026-11-24T09:30:00Z", "eventType": "user.session.start", "actor": {"type": "User", "alternateId": "ana@example.com"},
+			"client": {"ipAddress": "203.0.113.7"}, "outcome": {"result": "SUCCESS"}}`, `]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const events = 1000
+			payload := event[0] + event[1] + strings.Repeat(", "+event[1], events-1) + event[2]
+			result, err := mappings[name].Signals(t.Context(), []byte(payload), received)
+			if err != nil || len(result.Signals) != events {
+				t.Fatalf("got %d signals, skipped %v, %v", len(result.Signals), result.Skipped, err)
+			}
+			if s := result.Signals[events-1]; len(s.Users) != 1 || s.Users[0].Name != "ana@example.com" || len(s.Warnings) > 0 {
+				t.Errorf("the last one is %+v", s)
 			}
 		})
 	}

@@ -33,8 +33,8 @@
 // # Bounds
 //
 // An expression is at most [MaxExpressionSize] code points, costs at most
-// [CostLimit], and the values it builds weigh at most [MaxValueSize]. Cost is not
-// time: callers also give the context a deadline, which is checked every
+// [CostLimit], or [WholeCostLimit] where it reads a whole payload once, and the
+// values it builds weigh at most [MaxValueSize]. Cost is not time: callers also give the context a deadline, which is checked every
 // [InterruptFrequency] steps of a comprehension.
 //
 // The package is pure: it reads no clock, starts no goroutine and does no I/O.

@@ -19,6 +19,8 @@ import (
 const (
 	// CostLimit is the most an evaluation may cost, in CEL cost units.
 	CostLimit = 100_000
+	// WholeCostLimit is the most an evaluation may cost of what [Env.CompileWhole] compiled.
+	WholeCostLimit = 50 * CostLimit
 	// InterruptFrequency is how many comprehension steps pass between two looks at the context.
 	InterruptFrequency = 100
 	// MaxExpressionSize is the most code points an expression may have.
@@ -130,9 +132,16 @@ func (e *Env) Compile(source string) (*Program, error) {
 	if done, ok := e.cache.get(source); ok {
 		return done.program, done.err
 	}
-	program, err := e.compile(source)
+	program, err := e.compile(source, CostLimit)
 	e.cache.put(source, compiled{program, err})
 	return program, err
+}
+
+// CompileWhole is Compile for an expression that reads all of a payload at once, so
+// that its work grows with the payload: it is bounded by [WholeCostLimit]. It keeps
+// nothing.
+func (e *Env) CompileWhole(source string) (*Program, error) {
+	return e.compile(source, WholeCostLimit)
 }
 
 // CompileBool is Compile for a condition: an expression that can be neither true
@@ -148,7 +157,7 @@ func (e *Env) CompileBool(source string) (*Program, error) {
 	return program, nil
 }
 
-func (e *Env) compile(source string) (*Program, error) {
+func (e *Env) compile(source string, cost uint64) (*Program, error) {
 	if strings.TrimSpace(source) == "" {
 		return nil, &CompileError{Expression: source, Line: 1, Column: 1, Message: "the expression is empty"}
 	}
@@ -168,7 +177,7 @@ func (e *Env) compile(source string) (*Program, error) {
 		cel.CustomDecoratorV2(guard),
 		cel.OptimizeRegex(matchOptimization),
 		cel.CostTracking(costs{}),
-		cel.CostLimit(CostLimit),
+		cel.CostLimit(cost),
 		cel.InterruptCheckFrequency(InterruptFrequency))
 	if err != nil {
 		return nil, &CompileError{Expression: source, Line: 1, Column: 1, Message: err.Error()}

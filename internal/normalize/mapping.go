@@ -61,7 +61,7 @@ func Compile(object *v1alpha1.Mapping) (*Mapping, error) {
 	m := &Mapping{
 		name: nameOf(object), product: spec.Product, decode: spec.Decode,
 		fits:    c.condition("spec.fits", spec.Fits, "payload"),
-		items:   c.expression("spec.items", spec.Items, "payload"),
+		items:   c.whole("spec.items", spec.Items, "payload"),
 		finding: c.condition("spec.finding", spec.Finding, "payload", "item", "receivedTime"),
 	}
 	if spec.Product == "" {
@@ -176,6 +176,15 @@ func (c *compiler) expression(path, source string, variables ...string) *expr.Pr
 		return nil
 	}
 	program, err := environment().Compile(source)
+	return c.checked(path, program, err, variables)
+}
+
+// whole is expression for what is evaluated once over all events of a payload.
+func (c *compiler) whole(path, source string, variables ...string) *expr.Program {
+	if source == "" {
+		return nil
+	}
+	program, err := environment().CompileWhole(source)
 	return c.checked(path, program, err, variables)
 }
 
