@@ -134,6 +134,10 @@ func TestTimeReadsWhatToolsWrite(t *testing.T) {
 		"before 1970":               {value: -1, fail: "before 1970"},
 		"the zero time of Go":       {value: "0001-01-01T00:00:00Z", fail: "the year 1"},
 		"a day that does not exist": {value: "2026-02-30T00:00:00Z", fail: "cannot read"},
+		"a half of the day":         {value: "11/24/2026 9:41:00 PM", want: "2026-11-24T21:41:00Z"},
+		"one with a zone":           {value: "1/9/2026 10:41:00 AM +01:00", want: "2026-01-09T09:41:00Z"},
+		"one with a comma":          {value: "11/24/2026, 9:41:00.123 AM", want: "2026-11-24T09:41:00.123Z"},
+		"a day or a month first":    {value: "11/12/2026 21:41:00", fail: "cannot read"},
 		"a list":                    {value: []any{}, fail: "cannot read list"},
 	}
 	program, err := expr.MustNew(expr.Mapping).Compile("time(item)")

@@ -33,6 +33,8 @@ var layouts = []string{
 	"02/Jan/2006:15:04:05 -0700",
 	"Jan 2 2006 15:04:05",
 	"Jan 2 2006 15:04:05 MST",
+	// With a half of the day it is the month that comes first, as in exports of Azure.
+	"1/2/2006 3:04:05 PM", "1/2/2006, 3:04:05.999999999 PM", "1/2/2006 3:04:05 PM Z07:00",
 }
 
 // parseTime is time(dyn): a timestamp from text in one of the layouts, or from
