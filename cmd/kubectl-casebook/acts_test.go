@@ -34,6 +34,91 @@ func (n *tenant) connector() {
 	})
 }
 
+// directory makes a declared connector whose operation is about a user, and a guardrail that denies one of them.
+func (n *tenant) directory() {
+	n.t.Helper()
+	input := []v1alpha1.OperationInput{{Name: "user", Type: "String"}, {Name: "why", Type: "String", Optional: true}}
+	d := &v1alpha1.Connector{ObjectMeta: metav1.ObjectMeta{Namespace: n.namespace, Name: "directory"}}
+	d.Spec.HTTP = &v1alpha1.HTTPConnector{BaseURL: "https://127.0.0.1:8443"} // the operator may dial it
+	d.Spec.Operations = []v1alpha1.ConnectorOperation{{
+		Name: "suspend", Effect: v1alpha1.EffectIrreversible, Semantics: v1alpha1.Idempotent, Input: input,
+		Target:   &v1alpha1.OperationTarget{Type: "User", Name: "${input.user}"},
+		Request:  v1alpha1.OperationRequest{Method: "PUT", Path: "/users/${input.user}/suspended"},
+		Rollback: &v1alpha1.OperationRollback{NotPossible: "nobody can"},
+	}}
+	n.admin(d)
+	d.Status.Tool, d.Status.Operations = "http", []v1alpha1.DeclaredOperation{
+		{Name: "suspend", Effect: v1alpha1.EffectIrreversible, Target: "User", Input: input},
+		{Name: "rename", Effect: v1alpha1.EffectIrreversible, Target: "User", Input: append(input[:1:1], v1alpha1.OperationInput{Name: "to", Type: "String"})},
+	}
+	n.status(d)
+	n.admin(&v1alpha1.Guardrail{
+		ObjectMeta: metav1.ObjectMeta{Namespace: n.namespace, Name: "people"},
+		Spec: v1alpha1.GuardrailSpec{Covers: []string{"directory/*"}, Rules: []v1alpha1.GuardrailRule{
+			{Name: "not-eve", If: "target.name == 'eve@example.com'", Deny: "Eve keeps the lights on."},
+			{Name: "others", If: "target.name != ''", Allow: "It is fine."},
+		}},
+	})
+}
+
+// What a declared operation is about is found among the things of the case.
+func TestDoOnThings(t *testing.T) {
+	n := newTenant(t)
+	c := n.openCase("ida-1")
+	n.directory()
+	n.ana("do", "ida-1").want(t, exitDone, "directory/suspend  -   needs --input user=…", "directory/rename   -   needs --input user=… --input to=…",
+		"kubectl casebook do ida-1 directory/suspend --input user=… -m")
+	n.ana("guardrail", "explain", "directory/suspend", "--input", "user=eve@example.com").want(t, exitDone,
+		"directory/suspend on User eve@example.com, wanted by ana", "VERDICT  Deny  people/not-eve")
+	n.ana("guardrail", "explain", "directory/suspend").want(t, exitDone, "TARGET  has no name, so what needs it is Unknown", `field "user" is missing`)
+
+	c.Status.Users = []v1alpha1.Entity{{Name: "ana@example.com"}, {Name: "eve@example.com"}}
+	n.status(c)
+	n.ana("do", "ida-1").want(t, exitDone, "directory/suspend  ana@example.com  Allow  people/others", "directory/suspend  eve@example.com  Deny  people/not-eve",
+		"directory/rename   -                needs", "do ida-1 directory/suspend --on ana@example.com -m")
+	n.ana("do", "ida-1", "directory/suspend").want(t, exitUsage, "the case knows ana@example.com, eve@example.com, and none is named", "Add --on ana@example.com")
+	n.ana("do", "ida-1", "directory/suspend", "--on", "bob").want(t, exitUsage, "the case knows ana@example.com", "or give --input user=…")
+	n.ana("do", "ida-1", "directory/rename", "--on", "eve@example.com").want(t, exitUsage, "part of its input")
+	n.ana("do", "ida-1", "directory/suspend", "--on", "eve@example.com", "--wait=false").want(t, exitDone)
+	n.ana("do", "ida-1", "directory/suspend", "--input", "user=bob@example.com", "--wait=false").want(t, exitDone)
+	c.Status.Users = c.Status.Users[:1]
+	n.status(c)
+	n.ana("do", "ida-1", "directory/suspend", "--input", "why=x", "--wait=false").want(t, exitDone)
+	inputs := map[string]bool{}
+	for _, d := range n.decisions() {
+		inputs[string(d.Spec.Act.Input.Raw)] = true
+	}
+	want := map[string]bool{`{"user":"eve@example.com"}`: true, `{"user":"bob@example.com"}`: true, `{"user":"ana@example.com","why":"x"}`: true}
+	if diff := cmp.Diff(want, inputs); diff != "" {
+		t.Errorf("the inputs (-want +got):\n%s", diff)
+	}
+}
+
+// What a lookup gives reaches people, and programs in the one JSON document they read.
+func TestLookup(t *testing.T) {
+	n := newTenant(t)
+	c := n.openCase("ida-1")
+	kept := v1alpha1.EnrichmentRecord{Name: "findUser", Lookup: "directory/findUser", Time: metav1.NowMicro()}
+	n.judge(func(d *v1alpha1.Decision) v1alpha1.DecisionStatus {
+		kept.Decision = d.Name
+		c.Status.Enrichments = []v1alpha1.EnrichmentRecord{kept}
+		n.status(c)
+		return counts(d)
+	})
+	kept.Result = &apiextensionsv1.JSON{Raw: []byte(`{"name":"Ana \u202e","found":true}`)}
+	n.ana("lookup", "ida-1", "directory/findUser").want(t, exitDone, "Asked; the case shows the answer", `"name": "Ana \u202e"`)
+	got := n.ana("lookup", "ida-1", "directory/findUser", "-o", "json")
+	got.want(t, exitDone)
+	var outcome struct{ Result struct{ Found bool } }
+	if err := json.Unmarshal([]byte(got.out), &outcome); err != nil || !outcome.Result.Found {
+		t.Errorf("the JSON has no result (%v): %s", err, got.out)
+	}
+	kept.Result, kept.Error = nil, "the directory is down"
+	failed := n.ana("lookup", "ida-1", "directory/findUser")
+	failed.want(t, exitRefused, "Recorded;", "gave no answer: the directory is down")
+	n.ana("lookup", "ida-1", "directory/findUser", "-o", "json").want(t, exitRefused, `"error": "the directory is down"`)
+}
+
 func TestDoLists(t *testing.T) {
 	n := newTenant(t)
 	n.openCase("rt-1")

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -48,7 +49,7 @@ func (d *decision) addFlags(cmd *cobra.Command, need need) {
 		d.message = strings.TrimSpace(d.message)
 		if d.message == "" && need == messageNeeded {
 			return usagef("cannot %s: there is no reason given", strings.Join(append([]string{cmd.Name()}, args...), " ")).
-				so("Say why, which is kept as evidence: %s -m \"…\"", strings.Join(append([]string{cmd.CommandPath()}, args...), " "))
+				so("Say why, which is kept as evidence: add -m \"…\"")
 		}
 		return run(cmd, args)
 	}
@@ -66,16 +67,15 @@ const (
 func (d *decision) make(ctx context.Context, c *cluster, of *v1alpha1.Case, spec v1alpha1.DecisionSpec) (*v1alpha1.Decision, error) {
 	spec.CaseRef = v1alpha1.RecordRef{Name: of.Name, UID: string(of.UID)}
 	spec.Message = d.message
-	verdict := strings.ToLower(string(spec.Verdict))
 	made := &v1alpha1.Decision{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: of.Namespace, GenerateName: of.Name + "-" + verdict + "-",
+			Namespace: of.Namespace, GenerateName: of.Name + "-" + strings.ToLower(string(spec.Verdict)) + "-",
 			Labels: map[string]string{v1alpha1.CaseLabel: of.Name},
 		},
 		Spec: spec,
 	}
 	if err := c.Create(ctx, made); err != nil {
-		failure := apiError(verdict+" "+d.subject, err)
+		failure := apiError(doing(spec.Verdict, d.subject), err)
 		if d.who != "" {
 			_ = failure.so("Who may answer: %s.", d.who)
 		}
@@ -84,12 +84,25 @@ func (d *decision) make(ctx context.Context, c *cluster, of *v1alpha1.Case, spec
 	return made, nil
 }
 
+// verbs are the verdicts whose name alone does not make a sentence with what they are about.
+var verbs = map[v1alpha1.Verdict]string{
+	v1alpha1.VerdictAct: "do", v1alpha1.VerdictAdd: "add to", v1alpha1.VerdictComment: "comment on", v1alpha1.VerdictRollback: "roll back",
+	v1alpha1.VerdictLookup: "look something up for", v1alpha1.VerdictRun: "run a playbook for",
+}
+
+// doing says what could not be done to what.
+func doing(verdict v1alpha1.Verdict, subject string) string {
+	return cmp.Or(verbs[verdict], strings.ToLower(string(verdict))) + " " + subject
+}
+
 // settled is what a decision waits for after it counts.
 type settled struct {
 	// action names the action that must come to rest; nil when there is none.
 	action func(*v1alpha1.Decision) string
 	// inCase tells whether the case shows what was decided; nil when it need not.
 	inCase func(*v1alpha1.Case) bool
+	// tells adds to the outcome what the case shows of it; nil when there is nothing.
+	tells func(*report.Outcome)
 }
 
 // finish waits for what comes of a decision and prints it.
@@ -99,7 +112,6 @@ func (d *decision) finish(ctx context.Context, c *cluster, made *v1alpha1.Decisi
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	verdict := strings.ToLower(string(made.Spec.Verdict))
 	made, err := await(ctx, c, made, &v1alpha1.DecisionList{}, func(m *v1alpha1.Decision) bool {
 		named := until.action == nil || until.action(m) != ""
 		return m.Status.State == v1alpha1.DecisionVoid || m.Status.State == v1alpha1.DecisionCounted && named
@@ -108,7 +120,7 @@ func (d *decision) finish(ctx context.Context, c *cluster, made *v1alpha1.Decisi
 		return d.unfinished(err, made, nil)
 	}
 	if made.Status.State == v1alpha1.DecisionVoid {
-		return d.void(verdict, made)
+		return d.void(made)
 	}
 	var action *v1alpha1.Action
 	if until.action != nil {
@@ -124,7 +136,11 @@ func (d *decision) finish(ctx context.Context, c *cluster, made *v1alpha1.Decisi
 			return d.unfinished(err, made, action)
 		}
 	}
-	if err := d.print(report.NewOutcome(made, action)); err != nil {
+	outcome := report.NewOutcome(made, action)
+	if until.tells != nil {
+		until.tells(&outcome)
+	}
+	if err := d.print(outcome); err != nil {
 		return err
 	}
 	return verdictOf(made, action, d.subject)
@@ -155,13 +171,13 @@ func verdictOf(made *v1alpha1.Decision, action *v1alpha1.Action, subject string)
 }
 
 // void reports a decision that does not count.
-func (d *decision) void(verdict string, made *v1alpha1.Decision) error {
+func (d *decision) void(made *v1alpha1.Decision) error {
 	if d.output != "" {
 		if err := d.print(report.NewOutcome(made, nil)); err != nil {
 			return err
 		}
 	}
-	failure := refusedf("cannot %s %s: the decision is void (%s): %s", verdict, d.subject, made.Status.Reason, made.Status.Message)
+	failure := refusedf("cannot %s: the decision is void (%s): %s", doing(made.Spec.Verdict, d.subject), made.Status.Reason, made.Status.Message)
 	if d.who != "" && made.Status.Reason == v1alpha1.NotEntitledReason && !strings.Contains(made.Status.Message, "who may answer") {
 		_ = failure.so("Who may answer: %s.", d.who)
 	}

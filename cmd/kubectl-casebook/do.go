@@ -36,7 +36,7 @@ func newDo(o *options) *cobra.Command {
 		ValidArgsFunction: completeOperations(o),
 		RunE:              d.run,
 	}
-	cmd.Flags().StringVar(&d.on, "on", "", "which thing of the case, for example NAMESPACE/POD, where there are several")
+	cmd.Flags().StringVar(&d.on, "on", "", "which thing of the case, for example a user or NAMESPACE/POD, where there are several")
 	cmd.Flags().StringArrayVar(&d.inputs, "input", nil, "input of the operation as NAME=VALUE; may be repeated")
 	d.addFlags(cmd, messageOptional)
 	return cmd
@@ -54,7 +54,7 @@ func (d *do) run(cmd *cobra.Command, args []string) error {
 			return apiError("list what may be done in case "+of.Name, err)
 		}
 		list := report.NewOperations(of, connectors.Items)
-		c.would(ctx, of, c.viewer(ctx), &list)
+		c.would(ctx, of, c.viewer(ctx), connectors.Items, &list)
 		return d.print(list)
 	}
 	operation := args[1]
@@ -77,7 +77,7 @@ func (d *do) run(cmd *cobra.Command, args []string) error {
 	return d.finish(ctx, c, made, settled{action: func(m *v1alpha1.Decision) string { return m.Status.Action }})
 }
 
-// input is what was given, and for an operation on a pod what the case knows of the pod.
+// input is what was given, and what the case knows of the thing that the operation is about.
 func (d *do) input(ctx context.Context, c *cluster, of *v1alpha1.Case, operation string) (map[string]any, error) {
 	name, verb, slash := strings.Cut(operation, "/")
 	if !slash || name == "" || verb == "" {
@@ -88,8 +88,12 @@ func (d *do) input(ctx context.Context, c *cluster, of *v1alpha1.Case, operation
 		return nil, apiError("read connector "+name+" of "+operation, err)
 	}
 	var known []string
-	for _, declared := range connector.Status.Operations {
-		known = append(known, declared.Name)
+	declared := v1alpha1.DeclaredOperation{Name: verb}
+	for _, one := range connector.Status.Operations {
+		known = append(known, one.Name)
+		if one.Name == verb {
+			declared = one
+		}
 	}
 	if len(known) > 0 && !slices.Contains(known, verb) {
 		return nil, usagef("cannot do %s: connector %s offers no such operation", operation, name).so("It offers: %s", strings.Join(known, ", "))
@@ -103,10 +107,33 @@ func (d *do) input(ctx context.Context, c *cluster, of *v1alpha1.Case, operation
 		if pod != nil {
 			input = pod.Input()
 		}
-	} else if d.on != "" {
-		return nil, usagef("cannot do %s on %q: what this operation works on is part of its input", operation, d.on).so("Give it with --input NAME=VALUE.")
+	} else if err := d.thing(of, operation, declared, input); err != nil {
+		return nil, err
 	}
 	return input, given(d.inputs, input)
+}
+
+// thing puts the thing of the case that an operation is about into its input, unless the input names it.
+func (d *do) thing(of *v1alpha1.Case, operation string, declared v1alpha1.DeclaredOperation, input map[string]any) error {
+	name, things := report.Things(of, declared)
+	switch {
+	case d.on != "" && name == "":
+		return usagef("cannot do %s on %q: what this operation works on is part of its input", operation, d.on).so("Give it with --input NAME=VALUE.")
+	case d.on != "" && !slices.Contains(things, d.on):
+		known := "the case knows no " + declared.Target
+		if len(things) > 0 {
+			known = "the case knows " + strings.Join(things, ", ")
+		}
+		return usagef("cannot do %s on %q: %s", operation, d.on, known).so("Choose one of the case, or give --input %s=…", name)
+	case d.on != "":
+		input[name] = d.on
+	case d.gives(name) || len(things) == 0:
+	case len(things) == 1:
+		input[name] = things[0]
+	default:
+		return usagef("cannot do %s: the case knows %s, and none is named", operation, strings.Join(things, ", ")).so("Nothing was done. Add --on %s", things[0])
+	}
+	return nil
 }
 
 // pod chooses the pod of an operation; nil when the input names it.
@@ -140,10 +167,13 @@ func (d *do) pod(of *v1alpha1.Case, operation string) (*report.Pod, error) {
 }
 
 // namesPod tells whether the input names a pod itself: then nothing of the case's pod may be mixed into it.
-func (d *do) namesPod() bool {
+func (d *do) namesPod() bool { return d.gives("namespace", "name", "uid") }
+
+// gives tells whether --input gives any of some inputs.
+func (d *do) gives(names ...string) bool {
 	return slices.ContainsFunc(d.inputs, func(text string) bool {
 		name, _, _ := strings.Cut(text, "=")
-		return name == "namespace" || name == "name" || name == "uid"
+		return slices.Contains(names, name)
 	})
 }
 

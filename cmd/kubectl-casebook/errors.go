@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/casebook-dev/casebook/internal/report"
 )
@@ -100,9 +102,9 @@ func apiError(what string, err error) *exitError {
 	}
 	switch {
 	case apierrors.IsNotFound(err):
-		return refusedf("cannot %s: there is no such object", what).so("Look for it with: kubectl casebook queue --all, or name another namespace with -n.")
+		return refusedf("cannot %s: there is no such object", what).so("Look for it with: %s, or name another namespace with -n.", lister(err))
 	case apierrors.IsInvalid(err):
-		return usagef("cannot %s: %s", what, oneLine(text))
+		return usagef("cannot %s: %s", what, oneLine(invalid(err)))
 	case meta.IsNoMatchError(err):
 		return refusedf("cannot %s: this cluster does not know the kinds of Casebook", what).so("Install them with: kubectl apply -k config/crd")
 	case errors.Is(err, context.DeadlineExceeded):
@@ -112,6 +114,31 @@ func apiError(what string, err error) *exitError {
 	default:
 		return refusedf("cannot %s: %s", what, oneLine(text))
 	}
+}
+
+// lister is the command that lists what there is of the kind that was not found.
+func lister(err error) string {
+	if details := detailsOf(err); details.Kind != "" && details.Kind != "cases" {
+		return "kubectl get " + details.Kind
+	}
+	return "kubectl casebook queue --all"
+}
+
+// invalid is what the API server says of each field that is wrong, without the name it gave what it did not make.
+func invalid(err error) string {
+	var out []string
+	for _, cause := range detailsOf(err).Causes {
+		out = append(out, strings.TrimPrefix(cause.Field+": ", ": ")+cause.Message)
+	}
+	return cmp.Or(strings.Join(out, "; "), err.Error())
+}
+
+// detailsOf is what an error of the API server says in fields.
+func detailsOf(err error) metav1.StatusDetails {
+	if status, ok := errors.AsType[*apierrors.StatusError](err); ok && status.ErrStatus.Details != nil {
+		return *status.ErrStatus.Details
+	}
+	return metav1.StatusDetails{}
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

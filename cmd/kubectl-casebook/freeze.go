@@ -50,13 +50,12 @@ func stopSwitch(o *options, verdict v1alpha1.Verdict, use, short, long string) *
 
 // makeForNamespace creates a Decision about the whole namespace.
 func (d *decision) makeForNamespace(ctx context.Context, c *cluster, verdict v1alpha1.Verdict) (*v1alpha1.Decision, error) {
-	word := strings.ToLower(string(verdict))
 	made := &v1alpha1.Decision{
-		ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, GenerateName: word + "-"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, GenerateName: strings.ToLower(string(verdict)) + "-"},
 		Spec:       v1alpha1.DecisionSpec{Verdict: verdict, Message: d.message},
 	}
 	if err := c.Create(ctx, made); err != nil {
-		return nil, apiError(word+" "+d.subject, err)
+		return nil, apiError(doing(verdict, d.subject), err)
 	}
 	return made, nil
 }

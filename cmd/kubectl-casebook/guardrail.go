@@ -47,7 +47,7 @@ func newGuardrailExplain(o *options) *cobra.Command {
 			"verdict. Nothing is done and nothing is decided.\n\n" +
 			"No lookup is made here: what needs one is Unknown, and the verdict shown is on the safe side. Give what a lookup would " +
 			"say with --lookup, for example --lookup vip='{\"found\": false}'. What is left out is Unknown too: conditions over the " +
-			"case need --case, those over the target --target.",
+			"case need --case, and those over the target --input, from which the connector tells it, or --target.",
 		Args:              exactly("CONNECTOR/OPERATION"),
 		ValidArgsFunction: completeMutations(o),
 		RunE:              e.run,
@@ -92,7 +92,7 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	spec, err := e.proposed(ctx, c, operation)
+	spec, unnamed, err := e.proposed(ctx, c, operation)
 	if err != nil {
 		return err
 	}
@@ -124,6 +124,7 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 		view.Target = &report.Target{Type: t.Type, Namespace: t.Namespace, Name: t.Name, UID: t.UID}
 	}
 	view.Input, _ = in.Vars["input"].(map[string]any)
+	view.Unnamed = unnamed
 	return e.print(view)
 }
 
@@ -143,51 +144,61 @@ func (e *explain) given(operation string) (map[string]any, error) {
 	return out, nil
 }
 
-// proposed is the action, as far as it was given, wanted by whoever asks.
-func (e *explain) proposed(ctx context.Context, c *cluster, operation string) (v1alpha1.ActionSpec, error) {
-	declared, err := c.declared(ctx, operation)
+// proposed is the action, as far as it was given, wanted by whoever asks, and why its target has no name if it has none.
+func (e *explain) proposed(ctx context.Context, c *cluster, operation string) (out v1alpha1.ActionSpec, unnamed string, err error) {
+	object, declared, err := c.declared(ctx, operation)
 	if err != nil {
-		return v1alpha1.ActionSpec{}, err
+		return out, "", err
 	}
 	input := map[string]any{}
 	if err := given(e.inputs, input); err != nil {
-		return v1alpha1.ActionSpec{}, err
+		return out, "", err
 	}
 	raw, err := json.Marshal(input)
 	if err != nil {
-		return v1alpha1.ActionSpec{}, usagef("cannot explain %s: its input is no JSON: %w", operation, err)
+		return out, "", usagef("cannot explain %s: its input is no JSON: %w", operation, err)
 	}
 	viewer := c.viewer(ctx)
-	out := v1alpha1.ActionSpec{
+	out = v1alpha1.ActionSpec{
 		Operation: operation, Input: apiextensionsv1.JSON{Raw: raw}, Target: v1alpha1.Target{Type: declared.Target},
 		Requester: v1alpha1.JournalActor{Type: v1alpha1.ActorPerson, Name: viewer.Username, Groups: viewer.Groups},
+	}
+	if target, err := targetOf(object, declared.Name, raw); err == nil {
+		out.Target = target
+	} else {
+		unnamed = err.Error()
 	}
 	fields := map[string]*string{"type": &out.Target.Type, "name": &out.Target.Name, "namespace": &out.Target.Namespace, "uid": &out.Target.UID}
 	for _, text := range e.target {
 		name, value, _ := strings.Cut(text, "=")
 		field := fields[name]
 		if field == nil || value == "" {
-			return v1alpha1.ActionSpec{}, usagef("cannot explain %s: cannot read --target %q", operation, text).
+			return out, "", usagef("cannot explain %s: cannot read --target %q", operation, text).
 				so("Write --target type=…, --target name=…, --target namespace=… or --target uid=…")
 		}
 		*field = value
 	}
-	return out, nil
+	if out.Target.Name != "" {
+		unnamed = ""
+	}
+	return out, unnamed, nil
 }
 
-// declared is what a connector says of an operation; only its name where the connector has not told its operations yet.
-func (c *cluster) declared(ctx context.Context, operation string) (v1alpha1.DeclaredOperation, error) {
+// declared is the connector of an operation and what it says of it; only its name where the connector has not told its
+// operations yet.
+func (c *cluster) declared(ctx context.Context, operation string) (*v1alpha1.Connector, v1alpha1.DeclaredOperation, error) {
+	none := v1alpha1.DeclaredOperation{}
 	name, verb, _ := strings.Cut(operation, "/")
 	if name == "" || verb == "" {
-		return v1alpha1.DeclaredOperation{}, usagef("cannot explain %q: that is no operation", operation).so("Write CONNECTOR/OPERATION")
+		return nil, none, usagef("cannot explain %q: that is no operation", operation).so("Write CONNECTOR/OPERATION")
 	}
 	connector := &v1alpha1.Connector{}
 	if err := c.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, connector); err != nil {
-		return v1alpha1.DeclaredOperation{}, apiError("read connector "+name+" of "+operation, err)
+		return nil, none, apiError("read connector "+name+" of "+operation, err)
 	}
 	operations := connector.Status.Operations
 	if len(operations) == 0 {
-		return v1alpha1.DeclaredOperation{Name: verb}, nil
+		return connector, v1alpha1.DeclaredOperation{Name: verb}, nil
 	}
 	var known []string
 	for _, declared := range operations {
@@ -195,13 +206,13 @@ func (c *cluster) declared(ctx context.Context, operation string) (v1alpha1.Decl
 		case declared.Name != verb:
 			known = append(known, declared.Name)
 		case declared.Effect == v1alpha1.EffectRead:
-			return declared, usagef("cannot explain %s: it only reads, and guardrails are not asked about that", operation)
+			return nil, none, usagef("cannot explain %s: it only reads, and guardrails are not asked about that", operation)
 		default:
-			return declared, nil
+			return connector, declared, nil
 		}
 	}
 	slices.Sort(known)
-	return v1alpha1.DeclaredOperation{}, usagef("cannot explain %s: connector %s offers no such operation", operation, name).
+	return nil, none, usagef("cannot explain %s: connector %s offers no such operation", operation, name).
 		so("It offers: %s", strings.Join(known, ", "))
 }
 

@@ -11,6 +11,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/report"
 )
 
 // newLookup makes a read by hand, whose answer the case keeps.
@@ -43,16 +44,17 @@ func newLookup(o *options) *cobra.Command {
 				return err
 			}
 			var kept *v1alpha1.EnrichmentRecord
-			if err := d.finish(cmd.Context(), c, made, settled{inCase: func(now *v1alpha1.Case) bool {
-				kept = recordOf(now, made.Name)
-				return kept != nil
-			}}); err != nil || kept == nil {
-				return err
-			}
-			if kept.Error != "" {
+			err = d.finish(cmd.Context(), c, made, settled{
+				inCase: func(now *v1alpha1.Case) bool {
+					kept = recordOf(now, made.Name)
+					return kept != nil
+				},
+				tells: func(o *report.Outcome) { o.Found(kept) },
+			})
+			if err == nil && kept != nil && kept.Error != "" {
 				return refusedf("the lookup is recorded, but %s gave no answer: %s", args[1], kept.Error)
 			}
-			return d.tell(indented(kept.Result) + "\n")
+			return err
 		},
 	}
 	cmd.Flags().StringArrayVar(&inputs, "input", nil, "input of the operation as NAME=VALUE; may be repeated")
@@ -133,17 +135,4 @@ func objectOf(inputs []string) (*apiextensionsv1.JSON, error) {
 		return nil, usagef("cannot read --input: %w", err)
 	}
 	return &apiextensionsv1.JSON{Raw: raw}, nil
-}
-
-// indented is a result for people.
-func indented(raw *apiextensionsv1.JSON) string {
-	var value any
-	if raw == nil || json.Unmarshal(raw.Raw, &value) != nil {
-		return "null"
-	}
-	out, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
-		return string(raw.Raw)
-	}
-	return string(out)
 }

@@ -24,7 +24,7 @@ func TestUsage(t *testing.T) {
 		"an argument too many":            {[]string{"case", "a", "b"}, `"b" is one argument too many`},
 		"a handle where a case is meant":  {[]string{"timeline", "rt-1/keep"}, "it has a handle"},
 		"a handle with two slashes":       {[]string{"approve", "rt-1/a/b", "-m", "x"}, "as a case and a handle"},
-		"approve without a reason":        {[]string{"approve", "rt-1"}, `kubectl casebook approve rt-1 -m "…"`},
+		"approve without a reason":        {[]string{"approve", "rt-1"}, `add -m "…"`},
 		"deny with a blank reason":        {[]string{"deny", "rt-1", "-m", "  "}, "there is no reason given"},
 		"close without a reason":          {[]string{"close", "rt-1", "--classification", "Test"}, "there is no reason given"},
 		"close without a classification":  {[]string{"close", "rt-1", "-m", "x"}, "--classification TruePositive|"},

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -27,7 +28,10 @@ func openTool(object *v1alpha1.Connector) (simulate.Tool, error) {
 		if err := httptool.Check(object); err != nil {
 			return nil, err
 		}
-		opened, err := httptool.NewOpener(httptool.Dependencies{}).Open(object)
+		// Nothing is sent: an endpoint that only the operator may dial is as good as any.
+		bare := object.DeepCopy()
+		bare.Spec.HTTP = &v1alpha1.HTTPConnector{BaseURL: "https://connector.invalid"}
+		opened, err := httptool.NewOpener(httptool.Dependencies{}).Open(bare)
 		if err != nil {
 			return nil, err
 		}
@@ -38,6 +42,22 @@ func openTool(object *v1alpha1.Connector) (simulate.Tool, error) {
 	default:
 		return nil, nil
 	}
+}
+
+// targetOf is what an operation with this input would change, as its connector tells it; nothing is sent.
+func targetOf(object *v1alpha1.Connector, operation string, input []byte) (v1alpha1.Target, error) {
+	tool, err := openTool(object)
+	if err != nil {
+		return v1alpha1.Target{}, err
+	}
+	if tool == nil {
+		return v1alpha1.Target{}, fmt.Errorf("what connector %s would change is known only when it is sent", object.Name)
+	}
+	in := map[string]any{}
+	if err := json.Unmarshal(input, &in); err != nil {
+		return v1alpha1.Target{}, err
+	}
+	return tool.Target(operation, in)
 }
 
 // httpTool rehearses the operations of an http connector.

@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -21,15 +23,17 @@ import (
 // would says for each operation whose target is known what guardrails would say if the viewer asked for it. It is a
 // forecast: the controllers ask again, and they alone make lookups and hear the operator's guardrails where the viewer
 // may not.
-func (c *cluster) would(ctx context.Context, of *v1alpha1.Case, viewer report.Viewer, list *report.Operations) {
+func (c *cluster) would(ctx context.Context, of *v1alpha1.Case, viewer report.Viewer, connectors []v1alpha1.Connector, list *report.Operations) {
 	heard, err := c.hear(ctx, nil, time.Now())
 	if err != nil {
 		list.Silent = "the guardrails of namespace " + of.Namespace + " cannot be read"
 		return
 	}
+	var silent []string
 	if heard.operatorAway {
-		list.Silent = "the operator's own guardrails, which may be stricter"
+		silent = append(silent, "the operator's own guardrails, which may be stricter")
 	}
+	lookups := false
 	for i := range list.Operations {
 		operation := &list.Operations[i]
 		if operation.Target == nil {
@@ -39,11 +43,17 @@ func (c *cluster) would(ctx context.Context, of *v1alpha1.Case, viewer report.Vi
 		if err != nil {
 			continue
 		}
+		target := v1alpha1.Target{
+			Type: operation.Target.Type, Namespace: operation.Target.Namespace, Name: operation.Target.Name, UID: operation.Target.UID,
+		}
+		connector, name, _ := strings.Cut(operation.Operation, "/")
+		if at := slices.IndexFunc(connectors, func(c v1alpha1.Connector) bool { return c.Name == connector }); at >= 0 {
+			if told, err := targetOf(&connectors[at], name, raw); err == nil {
+				target = told
+			}
+		}
 		in, err := guard.InputOf(casefile.Vars(of), v1alpha1.ActionSpec{
-			Operation: operation.Operation, Input: apiextensionsv1.JSON{Raw: raw},
-			Target: v1alpha1.Target{
-				Type: operation.Target.Type, Namespace: operation.Target.Namespace, Name: operation.Target.Name, UID: operation.Target.UID,
-			},
+			Operation: operation.Operation, Input: apiextensionsv1.JSON{Raw: raw}, Target: target,
 			Requester: v1alpha1.JournalActor{Type: v1alpha1.ActorPerson, Name: viewer.Username, Groups: viewer.Groups},
 		})
 		if err != nil {
@@ -52,7 +62,14 @@ func (c *cluster) would(ctx context.Context, of *v1alpha1.Case, viewer report.Vi
 		in.Facts = heard.facts
 		verdict := guard.Evaluate(ctx, heard.tenant, heard.operator, in)
 		operation.Verdict = &report.Verdict{Answer: string(verdict.Answer), Rule: verdict.Rule, Because: verdict.Because}
+		lookups = lookups || slices.ContainsFunc(slices.Concat(heard.tenant, heard.operator), func(p *guard.Policy) bool {
+			return len(p.Lookups(ctx, in)) > 0
+		})
 	}
+	if lookups {
+		silent = append(silent, "the lookups of guardrails, without which they are on the safe side")
+	}
+	list.Silent = strings.Join(silent, "; ")
 }
 
 // heard are the guardrails that the person may read, and what they are told of the namespace.

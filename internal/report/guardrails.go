@@ -24,6 +24,8 @@ type Guardrails struct {
 	Target    *Target        `json:"target,omitempty"`
 	Input     map[string]any `json:"input,omitempty"`
 	Requester Actor          `json:"requester"`
+	// Unnamed says why the target has no name, where it has none.
+	Unnamed string `json:"unnamed,omitempty"`
 	// Freeze stops whatever the verdict is.
 	Freeze *Freeze `json:"freeze,omitempty"`
 	// Guardrails are in the order in which they are heard: the operator's first.
@@ -157,6 +159,10 @@ func (g Guardrails) Text(s Screen) string {
 	p := s.page()
 	for _, line := range p.fold(g.subject(), p.width()) {
 		p.line(line)
+	}
+	if g.Unnamed != "" {
+		p.head("TARGET", "", "has no name, so what needs it is Unknown")
+		p.section("", Prose(g.Unnamed), "give it with --input, or with --target name=…")
 	}
 	if f := g.Freeze; f != nil {
 		p.head("FREEZE", "", "namespace "+Escape(f.Namespace)+", by "+Escape(cmp.Or(f.By, "nobody"))+" since "+p.clock(f.Since)+": "+Prose(f.Message))

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 )
@@ -74,6 +75,43 @@ func OnPods(tool, operation string) bool {
 	return tool == "kubernetes" && slices.Contains([]string{"isolatePod", "releasePod"}, operation)
 }
 
+// Things are what a case knows of the type that an operation changes: users, hosts, assets and indicators, by name. An
+// operation whose one input that must be given is text is taken to be told them by it; of others nothing is known.
+func Things(c *v1alpha1.Case, declared v1alpha1.DeclaredOperation) (input string, names []string) {
+	for _, in := range declared.Input {
+		switch {
+		case in.Optional:
+		case in.Type != "String" || input != "":
+			return "", nil
+		default:
+			input = in.Name
+		}
+	}
+	if input == "" || declared.Target == "" {
+		return "", nil
+	}
+	add := func(kind, name string) {
+		if strings.EqualFold(kind, declared.Target) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, user := range c.Status.Users {
+		add("User", user.Name)
+	}
+	for _, host := range c.Status.Hosts {
+		add("Host", host.Name)
+	}
+	for _, asset := range c.Status.Assets {
+		if asset.Namespace == "" {
+			add(asset.Type, asset.Name)
+		}
+	}
+	for _, indicator := range c.Status.Indicators {
+		add(string(indicator.Type), indicator.Value)
+	}
+	return input, names
+}
+
 // NewOperations lists what the connectors of a namespace offer for a case.
 func NewOperations(c *v1alpha1.Case, connectors []v1alpha1.Connector) Operations {
 	out := Operations{Case: c.Name, Operations: []Operation{}}
@@ -89,9 +127,16 @@ func NewOperations(c *v1alpha1.Case, connectors []v1alpha1.Connector) Operations
 				continue
 			}
 			operation := connector.Name + "/" + name
+			input, things := Things(c, declared)
+			for _, thing := range things {
+				out.Operations = append(out.Operations, Operation{
+					Operation: operation, On: thing, Input: map[string]any{input: thing}, Target: &Target{Type: declared.Target, Name: thing},
+				})
+			}
 			switch {
+			case len(things) > 0:
 			case !OnPods(connector.Status.Tool, name):
-				out.Operations = append(out.Operations, Operation{Operation: operation, Note: "give its input with --input"})
+				out.Operations = append(out.Operations, Operation{Operation: operation, Note: needs(declared)})
 			case len(pods) == 0:
 				out.Operations = append(out.Operations, Operation{Operation: operation, Note: "no lookup found a pod"})
 			}
@@ -106,6 +151,20 @@ func NewOperations(c *v1alpha1.Case, connectors []v1alpha1.Connector) Operations
 		}
 	}
 	return out
+}
+
+// needs says what must be given to an operation.
+func needs(declared v1alpha1.DeclaredOperation) string {
+	note := "needs"
+	for _, in := range declared.Input {
+		if !in.Optional {
+			note += " --input " + in.Name + "=…"
+		}
+	}
+	if note == "needs" {
+		return "give its input with --input"
+	}
+	return note
 }
 
 func readyMessage(c *v1alpha1.Connector) string {
@@ -140,6 +199,8 @@ func (o Operations) Text(s Screen) string {
 		command := "kubectl casebook do " + Escape(o.Case) + " " + Escape(first.Operation)
 		if first.On != "" {
 			command += " --on " + Escape(first.On)
+		} else if _, input, found := strings.Cut(first.Note, "needs "); found {
+			command += " " + Escape(input)
 		}
 		p.line("To ask for one, for example:")
 		p.line("  " + command + " -m \"…\"")

@@ -5,6 +5,7 @@ package report
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -24,6 +25,17 @@ type Outcome struct {
 	Action *Action `json:"action,omitempty"`
 	// Question is what the action asks people now.
 	Question *Question `json:"question,omitempty"`
+	// Result is what a lookup gave, Error why it gave nothing.
+	Result json.RawMessage `json:"result,omitempty"`
+	Error  string          `json:"error,omitempty"`
+}
+
+// Found adds what the lookup that was decided gave.
+func (o *Outcome) Found(kept *v1alpha1.EnrichmentRecord) {
+	o.Error = kept.Error
+	if kept.Error == "" {
+		o.Result = json.RawMessage(cmp.Or(string(raw(kept.Result)), "null"))
+	}
 }
 
 // NewOutcome says what became of a decision. action may be nil.
@@ -71,7 +83,16 @@ func (o Outcome) Text(s Screen) string {
 		p.tell(p.paint(bad, "Void") + ", " + Escape(o.Reason) + ": " + Prose(o.Message))
 		return p.String()
 	}
+	if o.Error != "" {
+		p.tell("Recorded; the case shows it under KNOWN.")
+		return p.String()
+	}
 	p.tell(cmp.Or(done[v1alpha1.Verdict(o.Verdict)], Escape(o.Verdict)+" counts."))
+	if o.Result != nil {
+		if text, err := Encode(FormatJSON, o.Result); err == nil {
+			p.WriteString(string(text))
+		}
+	}
 	if o.Action != nil {
 		o.action(p, *o.Action)
 	}
