@@ -19,25 +19,32 @@ func TestLook(t *testing.T) {
 		args []string
 		want []string
 	}{
-		"the queue of an analyst":   {[]string{"queue"}, []string{"rt-1", "soc-leads: Keep", "0 of 1 open case asks you."}},
-		"another queue":             {[]string{"queue", "other"}, []string{"No cases."}},
-		"the queue in JSON":         {[]string{"queue", "-o", "json"}, []string{`"handle": "rt-1/keep"`, `\u001b[2J`, `\u202e`}},
-		"the page":                  {[]string{"case", "rt-1"}, []string{`\x1b[2J\x1b[31mweb \u202egnp.exe\u202c`, "no owner", "rollback rt-1/isolate"}},
-		"the page in YAML":          {[]string{"case", "rt-1", "-o", "yaml"}, []string{"state: Triage", `\u202e`}},
-		"the timeline":              {[]string{"timeline", "rt-1"}, []string{"kubernetes/isolatePod on Pod", `\x1b[2J`}},
-		"why":                       {[]string{"why", "rt-1"}, []string{}},
-		"why of an unknown field":   {[]string{"why", "rt-1/nothing"}, []string{"It knows: grouping, severity"}},
-		"a case that is not there":  {[]string{"case", "rt-9"}, []string{"there is no such object", "kubectl casebook queue --all"}},
-		"what may be done by hand":  {[]string{"do", "rt-1"}, []string{"No connector of this namespace offers an operation."}},
-		"completion of a choice":    {[]string{"__complete", "answer", "rt-1/keep", ""}, []string{"keep\nrelease\n"}},
-		"completion of a case":      {[]string{"__complete", "case", ""}, []string{"rt-1\tshell in"}},
-		"completion of a rollback":  {[]string{"__complete", "rollback", ""}, []string{"rt-1/isolate"}},
-		"completion of an approval": {[]string{"__complete", "approve", ""}, []string{":4"}},
+		"the queue of an analyst":    {[]string{"queue"}, []string{"rt-1", "soc-leads: Keep", "0 of 1 open case asks you."}},
+		"another queue":              {[]string{"queue", "other"}, []string{"No cases."}},
+		"the queue in JSON":          {[]string{"queue", "-o", "json"}, []string{`"handle": "rt-1/keep"`, `\u001b[2J`, `\u202e`}},
+		"the page":                   {[]string{"case", "rt-1"}, []string{`\x1b[2J\x1b[31mweb \u202egnp.exe\u202c`, "no owner", "rollback rt-1/isolate"}},
+		"the page in YAML":           {[]string{"case", "rt-1", "-o", "yaml"}, []string{"state: Triage", `\u202e`}},
+		"the timeline":               {[]string{"timeline", "rt-1"}, []string{"kubernetes/isolatePod on Pod", `\x1b[2J`}},
+		"why":                        {[]string{"why", "rt-1"}, []string{}},
+		"why of an unknown field":    {[]string{"why", "rt-1/nothing"}, []string{"It knows: grouping, queue, severity"}},
+		"a case that is not there":   {[]string{"case", "rt-9"}, []string{"there is no such object", "kubectl casebook queue --all"}},
+		"a connector not there":      {[]string{"do", "rt-1", "nothing/there"}, []string{"read connector nothing", "kubectl get connectors,"}},
+		"a reason not there":         {[]string{"reopen", "rt-1"}, []string{"there is no reason given", `add -m "…"`}},
+		"a queue that is unknown":    {[]string{"set", "rt-1", "--queue", "a b", "-m", "x"}, []string{"cannot set rt-1: spec.set.queue: Invalid value"}},
+		"why it waits where it does": {[]string{"why", "rt-1/queue"}, []string{"QUEUE  runtime\n  that of type runtime-threat"}},
+		"what may be done by hand":   {[]string{"do", "rt-1"}, []string{"No connector of this namespace offers an operation."}},
+		"completion of a choice":     {[]string{"__complete", "answer", "rt-1/keep", ""}, []string{"keep\nrelease\n"}},
+		"completion of a case":       {[]string{"__complete", "case", ""}, []string{"rt-1\tshell in"}},
+		"completion of a rollback":   {[]string{"__complete", "rollback", ""}, []string{"rt-1/isolate"}},
+		"completion of an approval":  {[]string{"__complete", "approve", ""}, []string{":4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code := exitDone
 			if strings.Contains(name, "unknown") || strings.Contains(name, "not there") {
 				code = exitRefused
+			}
+			if tt.args[0] == "reopen" || tt.args[0] == "set" {
+				code = exitUsage
 			}
 			got := n.ana(tt.args...)
 			if tt.args[0] == "__complete" {
@@ -51,6 +58,12 @@ func TestLook(t *testing.T) {
 	}
 	n.mia("queue", "--mine").want(t, exitDone, "you: Keep", "1 of 1 open case asks you.")
 	n.ana("queue", "--mine").want(t, exitDone, "No cases.")
+
+	// What reads a pipe is given whole rows, unless it says how wide it is.
+	t.Setenv("COLUMNS", "")
+	if got := n.ana("queue"); !strings.Contains(got.out, "soc-leads: Keep pod shop/web-6d4f9 isolated?\n") {
+		t.Errorf("a row was cut: %s", got.out)
+	}
 }
 
 func TestTakeCloseReopen(t *testing.T) {

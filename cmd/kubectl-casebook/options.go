@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,11 +65,13 @@ func (o *options) tell(text string) error {
 	return o.write(text)
 }
 
-// screen is the terminal, or 80 columns without colours.
+// screen is the terminal; else no colours, and the columns that COLUMNS says, or 80 and tables that are not cut.
 func (o *options) screen() report.Screen {
 	screen := report.Screen{Now: o.now()}
 	file, ok := o.Out.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
+		width, err := strconv.Atoi(os.Getenv("COLUMNS"))
+		screen.Width, screen.Whole = max(width, report.DefaultWidth), err != nil
 		return screen
 	}
 	if width, _, err := term.GetSize(int(file.Fd())); err == nil {

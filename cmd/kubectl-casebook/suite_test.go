@@ -38,6 +38,7 @@ var plane = sync.OnceValues(func() (*controlplane.Plane, error) {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	_ = os.Setenv("COLUMNS", "80") // tables too
 	code := m.Run()
 	if started != nil {
 		if err := started.Stop(); err != nil {

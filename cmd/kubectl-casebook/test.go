@@ -67,6 +67,9 @@ func newTest(o *options) *cobra.Command {
 			if failed > 0 {
 				return refusedf("%d of %d tests failed", failed, passed+failed)
 			}
+			if passed == 1 {
+				return o.write("1 test passed\n")
+			}
 			return o.write(fmt.Sprintf("%d tests passed\n", passed))
 		},
 	}

@@ -51,7 +51,7 @@ func TestTestSaysWhatFailed(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a.test.yaml"), []byte(strings.Replace(falcoTest, "Critical", "Low", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	command(t, "", "test", filepath.Join(dir, "a.test.yaml")).want(t, exitDone, "✓ mapping falco: a shell\n1 tests passed")
+	command(t, "", "test", filepath.Join(dir, "a.test.yaml")).want(t, exitDone, "✓ mapping falco: a shell\n1 test passed")
 }
 
 func TestTestCannotRead(t *testing.T) {

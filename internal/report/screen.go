@@ -15,6 +15,8 @@ const DefaultWidth = 80
 type Screen struct {
 	// Width is how many columns a line may have; DefaultWidth if zero.
 	Width int
+	// Whole says that tables are not cut to the width: a program reads them, or a file keeps them.
+	Whole bool
 	// Ink says whether colours are used.
 	Ink Ink
 	// Now is the time of the reader, which "in 12m" counts from; its location is that of every time shown.

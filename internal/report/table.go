@@ -19,7 +19,7 @@ type cell struct {
 }
 
 // table writes rows under heads so that every line fits the page: columns that may become narrower do, the widest
-// first, and what is cut ends in ….
+// first, and what is cut ends in …. On a screen that wants them whole they are as wide as they are.
 func (p *page) table(heads []column, rows [][]cell) {
 	widths := make([]int, len(heads))
 	for i, head := range heads {
@@ -28,7 +28,9 @@ func (p *page) table(heads []column, rows [][]cell) {
 			widths[i] = max(widths[i], columns(row[i].text))
 		}
 	}
-	shrink(heads, widths, p.width()-2*(len(heads)-1))
+	if !p.Whole {
+		shrink(heads, widths, p.width()-2*(len(heads)-1))
+	}
 	head := make([]cell, len(heads))
 	for i := range heads {
 		head[i] = cell{text: heads[i].head, tone: strong}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/casefile"
 )
 
 // Why explains a case: each section says which rule or person made what is so.
@@ -17,6 +18,9 @@ type Why struct {
 	Case     string   `json:"case"`
 	Severity string   `json:"severity"`
 	Trace    []Factor `json:"trace,omitempty"`
+	// Queue is where the case waits, Routing why there.
+	Queue   string `json:"queue,omitempty"`
+	Routing string `json:"routing,omitempty"`
 	// Grouping says for each signal why it belongs to this case.
 	Grouping []Grouping `json:"grouping,omitempty"`
 	// Fields say for each signal where each field came from.
@@ -38,7 +42,8 @@ type Grouping struct {
 type Field struct {
 	Signal string `json:"signal"`
 	Field  string `json:"field"`
-	Value  string `json:"value,omitempty"`
+	// Value is what stood at Path, or what the Expression gives where it reads nothing.
+	Value string `json:"value,omitempty"`
 	// Expression is the Mapping's, Path the part of the payload that it read.
 	Expression string `json:"expression,omitempty"`
 	Path       string `json:"path,omitempty"`
@@ -71,7 +76,10 @@ type Judgement struct {
 
 // NewWhy explains a case.
 func NewWhy(r *Records) Why {
-	why := Why{Case: r.Case.Name, Severity: string(severityOf(&r.Case)), Trace: factors(&r.Case)}
+	why := Why{Case: r.Case.Name, Severity: string(severityOf(&r.Case)), Trace: factors(&r.Case), Queue: r.Case.Status.Queue}
+	if why.Queue != "" {
+		why.Routing = routing(r)
+	}
 	for i := range r.Signals {
 		why.addSignal(&r.Signals[i], r.Case.Spec.CorrelatedBy)
 	}
@@ -88,6 +96,23 @@ func NewWhy(r *Records) Why {
 		why.Judgements = append(why.Judgements, judgementOf(r, &r.Decisions[i]))
 	}
 	return why
+}
+
+// routing says why a case waits where it does: the newest decision that counts and names a queue, or else its type.
+func routing(r *Records) string {
+	for _, d := range slices.Backward(r.Decisions) {
+		assigned := d.Spec.Assign != nil && d.Spec.Assign.Queue != ""
+		set := d.Spec.Set != nil && d.Spec.Set.Queue != ""
+		if d.Status.State != v1alpha1.DecisionCounted || !assigned && !set {
+			continue
+		}
+		because := "set by " + personOf(d.Spec.Actor).Name
+		if d.Spec.Message != "" {
+			because += ": " + d.Spec.Message
+		}
+		return because
+	}
+	return "that of type " + casefile.TypeName(&r.Case)
 }
 
 func (w *Why) addSignal(s *v1alpha1.Signal, correlatedBy string) {
@@ -127,6 +152,9 @@ func judgementOf(r *Records, d *v1alpha1.Decision) Judgement {
 // Topics are what Only can be asked for: the fields of the signals and the handles of the actions and questions.
 func (w Why) Topics() []string {
 	topics := []string{"severity", "grouping"}
+	if w.Queue != "" {
+		topics = append(topics, "queue")
+	}
 	for _, f := range w.Fields {
 		topics = append(topics, f.Field)
 	}
@@ -155,6 +183,9 @@ func (w Why) Only(topic string) (Why, bool) {
 	if topic == "grouping" {
 		out.Grouping = w.Grouping
 	}
+	if topic == "queue" {
+		out.Queue, out.Routing = w.Queue, w.Routing
+	}
 	out.Fields = slices.DeleteFunc(slices.Clone(w.Fields), func(f Field) bool { return f.Field != topic })
 	out.Verdicts = slices.DeleteFunc(slices.Clone(w.Verdicts), func(j Judged) bool { return j.Handle != handle })
 	out.Judgements = slices.DeleteFunc(slices.Clone(w.Judgements), func(j Judgement) bool { return j.Handle != handle })
@@ -173,6 +204,10 @@ func (w Why) Text(s Screen) string {
 			}
 			p.why(fmt.Sprintf("%+d", f.Adjust), pad(f.Severity, 14)+because)
 		}
+	}
+	if w.Queue != "" {
+		p.title("QUEUE", Escape(w.Queue))
+		p.why("", Prose(w.Routing))
 	}
 	if len(w.Grouping) > 0 {
 		p.title("GROUPING", "why each signal belongs to this case")
@@ -231,12 +266,16 @@ func (w Why) fields(p *page) {
 		if w.topic == "" {
 			expression = cut(expression, briefly)
 		}
-		p.why("", Escape(f.Field)+" = "+Prose(f.Value))
+		if f.Path == "" { // nothing was read: the value is the expression's own
+			p.why("", Escape(f.Field)+" = "+Prose(f.Value))
+		} else {
+			p.why("", Escape(f.Field))
+		}
 		if expression != "" {
 			p.why("", "    by "+Escape(expression))
 		}
 		if f.Path != "" {
-			p.why("", "    from "+Escape(f.Path))
+			p.why("", "    from "+Escape(f.Path)+" = "+Prose(f.Value))
 		}
 	}
 }

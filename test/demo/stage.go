@@ -254,7 +254,7 @@ func await(ctx context.Context, what string, holds func() (ok bool, seen string)
 func (s *stage) kubectl(ctx context.Context, user string, args ...string) (string, error) {
 	bin := filepath.Join(s.root, "bin")
 	command := exec.CommandContext(ctx, filepath.Join(bin, "assets", "kubectl"), args...)
-	command.Env = append(os.Environ(), "KUBECONFIG="+s.users[user], "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "COLUMNS=100")
+	command.Env = append(os.Environ(), "KUBECONFIG="+s.users[user], "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out
 	err := command.Run()
