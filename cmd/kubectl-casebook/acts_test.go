@@ -5,7 +5,10 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -76,6 +79,11 @@ func TestDoOnThings(t *testing.T) {
 	n.status(c)
 	n.ana("do", "ida-1").want(t, exitDone, "directory/suspend  ana@example.com  Allow  people/others", "directory/suspend  eve@example.com  Deny  people/not-eve",
 		"directory/rename   -                needs", "do ida-1 directory/suspend --on ana@example.com -m")
+	for args, want := range map[string]string{"do": "directory/suspend\n", "lookup": ":4", "run": ":4"} {
+		got := n.ana("__complete", args, "ida-1", "")
+		got.err = ""
+		got.want(t, exitDone, want)
+	}
 	n.ana("do", "ida-1", "directory/suspend").want(t, exitUsage, "the case knows ana@example.com, eve@example.com, and none is named", "Add --on ana@example.com")
 	n.ana("do", "ida-1", "directory/suspend", "--on", "bob").want(t, exitUsage, "the case knows ana@example.com", "or give --input user=…")
 	n.ana("do", "ida-1", "directory/rename", "--on", "eve@example.com").want(t, exitUsage, "part of its input")
@@ -180,6 +188,57 @@ func TestDo(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, inputs); diff != "" {
 		t.Errorf("the inputs (-want +got):\n%s", diff)
+	}
+}
+
+// A person says what became of an action; that it did not happen is what was said, not a failure of saying it.
+func TestResolve(t *testing.T) {
+	n := newTenant(t)
+	c := n.openCase("rt-1")
+	done := n.action(c, "isolate")
+	n.succeed(done)
+	a := n.action(c, "page")
+	a.Status.State, a.Status.Message = v1alpha1.ActionUnknown, "it may or may not have happened"
+	n.status(a)
+	become := map[v1alpha1.ResolveOutcome]v1alpha1.ActionState{
+		v1alpha1.ResolveHappened: v1alpha1.ActionSucceeded, v1alpha1.ResolveDidNot: v1alpha1.ActionFailed, v1alpha1.ResolveRetry: v1alpha1.ActionUnknown,
+	}
+	var settling sync.WaitGroup
+	n.judge(func(d *v1alpha1.Decision) v1alpha1.DecisionStatus {
+		settling.Go(func() {
+			<-time.After(200 * time.Millisecond) // the action's controller comes after the decision's
+			a.Status.State, a.Status.Message = become[d.Spec.Resolve.Outcome], "as was said"
+			a.Status.Resolutions = append(a.Status.Resolutions, v1alpha1.Resolution{
+				Decision: d.Name, Outcome: d.Spec.Resolve.Outcome, Actor: *d.Spec.Actor, Time: metav1.NowMicro(),
+			})
+			n.status(a)
+		})
+		return counts(d)
+	})
+	for _, tt := range []struct {
+		say  string
+		code int
+		want []string
+	}{
+		{"--retry", exitRefused, []string{"that it did not happen and is\n  to be tried again:", "is Unknown: as was said", "kubectl casebook resolve rt-1/page --happened|--did-not|--retry"}},
+		{"--did-not", exitDone, []string{"Resolved.", "Failed: as was said"}},
+		{"--happened", exitDone, []string{"that it happened:", "Resolved.", "Succeeded"}},
+	} {
+		a.Status.State = v1alpha1.ActionUnknown
+		n.status(a)
+		got := n.mia("resolve", "rt-1/page", tt.say, "-m", "looked at the pager")
+		got.want(t, tt.code, tt.want...)
+		if strings.Contains(got.out, "kubernetes/releasePod") {
+			t.Errorf("%s: how it is taken back is no part of what became of it: %s", tt.say, got.out)
+		}
+		settling.Wait()
+	}
+	a.Status.State = v1alpha1.ActionUnknown
+	n.status(a)
+	for _, tt := range []struct{ verb, want, not string }{{"resolve", "rt-1/page", "rt-1/isolate"}, {"rollback", "rt-1/isolate", "rt-1/page"}} {
+		if got := n.mia("__complete", tt.verb, ""); !strings.Contains(got.out, tt.want) || strings.Contains(got.out, tt.not) {
+			t.Errorf("completion of %s: %s", tt.verb, got.out)
+		}
 	}
 }
 

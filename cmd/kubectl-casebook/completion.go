@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
@@ -96,8 +98,13 @@ func completeQuestions(o *options, kinds ...v1alpha1.QuestionKind) completer {
 	})
 }
 
-// completeActions gives the actions that can be taken back.
-func completeActions(o *options) completer {
+// canRollBack tells whether an action can be taken back.
+func canRollBack(a *v1alpha1.Action) bool {
+	return a.Status.State == v1alpha1.ActionSucceeded && a.Spec.Rollback.Operation != ""
+}
+
+// completeActions gives the actions that are as they must be.
+func completeActions(o *options, fit func(*v1alpha1.Action) bool) completer {
 	return complete(o, func(ctx context.Context, c *cluster, args []string) []string {
 		var list v1alpha1.ActionList
 		if len(args) > 0 || c.List(ctx, &list, client.InNamespace(c.namespace)) != nil {
@@ -105,7 +112,7 @@ func completeActions(o *options) completer {
 		}
 		var out []string
 		for _, action := range list.Items {
-			if action.Status.State == v1alpha1.ActionSucceeded && action.Spec.Rollback.Operation != "" {
+			if fit(&action) {
 				out = append(out, cobra.CompletionWithDesc(action.Spec.CaseRef.Name+"/"+action.Spec.Handle, report.Escape(action.Spec.Operation)))
 			}
 		}
@@ -113,23 +120,57 @@ func completeActions(o *options) completer {
 	})
 }
 
-// completeOperations gives cases, then the operations of the connectors.
-func completeOperations(o *options) completer {
-	return complete(o, func(ctx context.Context, c *cluster, args []string) []string {
-		var out []string
-		if len(args) == 0 {
-			for _, of := range c.cases(ctx) {
-				out = append(out, cobra.CompletionWithDesc(of.Name, report.Prose(of.Spec.Title)))
+// completeThen gives cases, then what there is beside them.
+func completeThen(o *options, give func(context.Context, *cluster) []string) completer {
+	cases := completeCases(o)
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		switch len(args) {
+		case 0:
+			return cases(cmd, args, word)
+		case 1:
+			return complete(o, func(ctx context.Context, c *cluster, _ []string) []string { return give(ctx, c) })(cmd, args, word)
+		default:
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+	}
+}
+
+// mutations are the operations that connectors offer and guardrails are asked about, reads those that change nothing.
+func (c *cluster) mutations(ctx context.Context) []string {
+	return c.operations(ctx, func(e v1alpha1.Effect) bool { return e != v1alpha1.EffectRead })
+}
+
+func (c *cluster) reads(ctx context.Context) []string {
+	return c.operations(ctx, func(e v1alpha1.Effect) bool { return e == v1alpha1.EffectRead })
+}
+
+func (c *cluster) operations(ctx context.Context, fit func(v1alpha1.Effect) bool) []string {
+	var list v1alpha1.ConnectorList
+	if c.List(ctx, &list, client.InNamespace(c.namespace)) != nil {
+		return nil
+	}
+	var out []string
+	for _, connector := range list.Items {
+		for _, declared := range connector.Status.Operations {
+			if fit(declared.Effect) {
+				out = append(out, connector.Name+"/"+declared.Name)
 			}
-			return out
 		}
-		var list v1alpha1.ConnectorList
-		if len(args) > 1 || c.List(ctx, &list, client.InNamespace(c.namespace)) != nil {
-			return nil
+	}
+	return out
+}
+
+// names are those of the objects of a kind.
+func (c *cluster) names(ctx context.Context, list client.ObjectList) []string {
+	if c.List(ctx, list, client.InNamespace(c.namespace)) != nil {
+		return nil
+	}
+	var out []string
+	_ = meta.EachListItem(list, func(object runtime.Object) error {
+		if named, ok := object.(client.Object); ok {
+			out = append(out, named.GetName())
 		}
-		for _, operation := range report.NewOperations(&v1alpha1.Case{}, list.Items).Operations {
-			out = append(out, operation.Operation)
-		}
-		return out
+		return nil
 	})
+	return out
 }

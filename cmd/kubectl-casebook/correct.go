@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -53,6 +54,10 @@ func newSet(o *options) *cobra.Command {
 	cmd.Flags().StringVar(&severity, "severity", "", "the severity: "+strings.Join(severityNames(), ", "))
 	cmd.Flags().StringVar(&typeName, "type", "", "the CaseType that the case is of from now on")
 	cmd.Flags().StringVar(&queue, "queue", "", "where the case waits")
+	_ = cmd.RegisterFlagCompletionFunc("type", complete(o, func(ctx context.Context, c *cluster, _ []string) []string {
+		return c.names(ctx, &v1alpha1.CaseTypeList{})
+	}))
+	_ = cmd.RegisterFlagCompletionFunc("queue", cobra.NoFileCompletions)
 	_ = cmd.RegisterFlagCompletionFunc("severity", cobra.FixedCompletions(severityNames(), cobra.ShellCompDirectiveNoFileComp))
 	d.addFlags(cmd, messageNeeded)
 	return cmd

@@ -149,6 +149,9 @@ func (d *decision) finish(ctx context.Context, c *cluster, made *v1alpha1.Decisi
 // rests tells whether an action moves no further by this decision: it has ended or is held; or it asks people, and the
 // decision has been counted among their answers, or was none.
 func rests(a *v1alpha1.Action, made *v1alpha1.Decision) bool {
+	if made.Spec.Resolve != nil && !slices.ContainsFunc(a.Status.Resolutions, func(r v1alpha1.Resolution) bool { return r.Decision == made.Name }) {
+		return false // it is Unknown still, as before
+	}
 	if a.Status.State.Ended() || a.Status.State == v1alpha1.ActionHeld {
 		return true
 	}
@@ -161,10 +164,18 @@ func verdictOf(made *v1alpha1.Decision, action *v1alpha1.Action, subject string)
 	if action == nil || made.Spec.Verdict == v1alpha1.VerdictDeny {
 		return nil
 	}
+	asSaid := made.Spec.Resolve != nil && made.Spec.Resolve.Outcome == v1alpha1.ResolveDidNot
+	handle := action.Spec.CaseRef.Name + "/" + action.Spec.Handle
+	failure := refusedf("the decision on %s counts, but %s is %s: %s", subject, action.Spec.Operation, action.Status.State, action.Status.Message).
+		so("See: kubectl casebook why %s", handle)
 	switch action.Status.State {
-	case v1alpha1.ActionFailed, v1alpha1.ActionUnknown, v1alpha1.ActionDenied, v1alpha1.ActionExpired, v1alpha1.ActionHeld:
-		return refusedf("the decision on %s counts, but %s is %s: %s", subject, action.Spec.Operation, action.Status.State, action.Status.Message).
-			so("See: kubectl casebook why %s/%s", action.Spec.CaseRef.Name, action.Spec.Handle)
+	case v1alpha1.ActionUnknown:
+		return failure.so("Look at the target, then say what you found: kubectl casebook resolve %s --happened|--did-not|--retry -m \"…\"", handle)
+	case v1alpha1.ActionFailed, v1alpha1.ActionDenied, v1alpha1.ActionExpired, v1alpha1.ActionHeld:
+		if asSaid {
+			return nil
+		}
+		return failure
 	default:
 		return nil
 	}

@@ -33,7 +33,7 @@ func newDo(o *options) *cobra.Command {
 			"With one, as CONNECTOR/OPERATION: ask for it. Guardrails decide whether it runs, asks another person or is denied.\n\n" +
 			"A value of --input that is a JSON number, boolean, list or object is taken as such, everything else as text.",
 		Args:              between(1, "CASE", "OPERATION"),
-		ValidArgsFunction: completeOperations(o),
+		ValidArgsFunction: completeThen(o, func(ctx context.Context, c *cluster) []string { return c.mutations(ctx) }),
 		RunE:              d.run,
 	}
 	cmd.Flags().StringVar(&d.on, "on", "", "which thing of the case, for example a user or NAMESPACE/POD, where there are several")
@@ -131,7 +131,7 @@ func (d *do) thing(of *v1alpha1.Case, operation string, declared v1alpha1.Declar
 	case len(things) == 1:
 		input[name] = things[0]
 	default:
-		return usagef("cannot do %s: the case knows %s, and none is named", operation, strings.Join(things, ", ")).so("Nothing was done. Add --on %s", things[0])
+		return usagef("cannot do %s: the case knows %s, and none is named", operation, strings.Join(things, ", ")).so("Nothing was done. Add --on %s", report.Argument(things[0]))
 	}
 	return nil
 }

@@ -67,18 +67,13 @@ func newGuardrailExplain(o *options) *cobra.Command {
 	return cmd
 }
 
-// completeMutations gives the operations that connectors offer and guardrails are asked about.
+// completeMutations gives the operations that guardrails are asked about.
 func completeMutations(o *options) completer {
 	return complete(o, func(ctx context.Context, c *cluster, args []string) []string {
-		var list v1alpha1.ConnectorList
-		if len(args) > 0 || c.List(ctx, &list, client.InNamespace(c.namespace)) != nil {
+		if len(args) > 0 {
 			return nil
 		}
-		var out []string
-		for _, operation := range report.NewOperations(&v1alpha1.Case{}, list.Items).Operations {
-			out = append(out, operation.Operation)
-		}
-		return out
+		return c.mutations(ctx)
 	})
 }
 

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 
@@ -24,7 +25,7 @@ func newLookup(o *options) *cobra.Command {
 		Long: "Look something up with a connector of the namespace, and keep the answer with the case. It informs people; no " +
 			"expression sees it.\n\nA value of --input that is a JSON number, boolean, list or object is taken as such, everything else as text.",
 		Args:              exactly("CASE", "CONNECTOR/OPERATION"),
-		ValidArgsFunction: completeCases(o),
+		ValidArgsFunction: completeThen(o, func(ctx context.Context, c *cluster) []string { return c.reads(ctx) }),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if connector, operation, slash := strings.Cut(args[1], "/"); !slash || connector == "" || operation == "" {
 				return usagef("cannot look up %q: that is no operation", args[1]).so("Write CONNECTOR/OPERATION, for example directory/findUser.")
@@ -82,7 +83,7 @@ func newRun(o *options) *cobra.Command {
 			"A value of --input that is a JSON number, boolean, list or object is taken as such, everything else as text. A user, " +
 			"host, asset or indicator of the case is given by its name.",
 		Args:              exactly("CASE", "PLAYBOOK"),
-		ValidArgsFunction: completeCases(o),
+		ValidArgsFunction: completeThen(o, func(ctx context.Context, c *cluster) []string { return c.names(ctx, &v1alpha1.PlaybookList{}) }),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			input, err := objectOf(inputs)
 			if err != nil {

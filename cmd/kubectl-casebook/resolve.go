@@ -26,7 +26,7 @@ func newResolve(o *options) *cobra.Command {
 			"--happened: it did, and the action has succeeded. --did-not: it did not, and the action has failed. --retry: it did not, " +
 			"and is to be tried again, under the same guardrails.",
 		Args:              exactly("CASE/HANDLE"),
-		ValidArgsFunction: completeActions(o),
+		ValidArgsFunction: completeActions(o, unknown),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var chosen []v1alpha1.ResolveOutcome
 			for _, one := range []struct {
@@ -58,7 +58,7 @@ func newResolve(o *options) *cobra.Command {
 			}
 			d.subject = name + "/" + action.Spec.Handle
 			doing := fmt.Sprintf("You say, as %s, for case %s, that it %s:", c.viewer(cmd.Context()).Text(), report.Escape(name), found[chosen[0]])
-			if err := d.tell(report.ActionView(name, action).Undo(d.screen(), doing)); err != nil {
+			if err := d.tell(report.ActionView(name, action).Resolve(d.screen(), doing)); err != nil {
 				return err
 			}
 			made, err := d.make(cmd.Context(), c, &records.Case, v1alpha1.DecisionSpec{
@@ -83,26 +83,29 @@ var found = map[v1alpha1.ResolveOutcome]string{
 	v1alpha1.ResolveHappened: "happened", v1alpha1.ResolveDidNot: "did not happen", v1alpha1.ResolveRetry: "did not happen and is to be tried again",
 }
 
+// unknown tells whether what became of an action is for a person to say.
+func unknown(a *v1alpha1.Action) bool { return a.Status.State == v1alpha1.ActionUnknown }
+
 // toResolve finds the action that is meant: by its handle, or the only one whose outcome is unknown.
 func toResolve(records *report.Records, handle string) (*v1alpha1.Action, error) {
 	name := records.Case.Name
-	var unknown []*v1alpha1.Action
+	var open []*v1alpha1.Action
 	for i := range records.Actions {
-		if records.Actions[i].Status.State == v1alpha1.ActionUnknown {
-			unknown = append(unknown, &records.Actions[i])
+		if unknown(&records.Actions[i]) {
+			open = append(open, &records.Actions[i])
 		}
 	}
-	handles := make([]string, len(unknown))
-	for i, a := range unknown {
+	handles := make([]string, len(open))
+	for i, a := range open {
 		handles[i] = name + "/" + a.Spec.Handle
 	}
-	at := slices.IndexFunc(unknown, func(a *v1alpha1.Action) bool { return a.Spec.Handle == handle })
+	at := slices.IndexFunc(open, func(a *v1alpha1.Action) bool { return a.Spec.Handle == handle })
 	switch {
 	case at >= 0:
-		return unknown[at], nil
-	case handle == "" && len(unknown) == 1:
-		return unknown[0], nil
-	case len(unknown) == 0:
+		return open[at], nil
+	case handle == "" && len(open) == 1:
+		return open[0], nil
+	case len(open) == 0:
 		return nil, refusedf("cannot resolve %s: no action of this case has an unknown outcome", strings.TrimSuffix(name+"/"+handle, "/")).
 			so("See what became of them: kubectl casebook timeline %s", name)
 	default:

@@ -21,7 +21,7 @@ func newRollback(o *options) *cobra.Command {
 		Long: "Take an action back by the operation it declares for that. It runs only while the target is as the action left " +
 			"it, and under the same guardrails.",
 		Args:              exactly("CASE/HANDLE"),
-		ValidArgsFunction: completeActions(o),
+		ValidArgsFunction: completeActions(o, canRollBack),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, handle, err := parseHandle(cmd, args[0])
 			if err != nil {

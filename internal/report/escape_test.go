@@ -117,3 +117,15 @@ func TestWrap(t *testing.T) {
 		}
 	})
 }
+
+// A name that a shell could take for more than a word is not offered to be copied.
+func TestArgument(t *testing.T) {
+	for text, want := range map[string]string{
+		"shop/web-6d4f9": "shop/web-6d4f9", "ana+1@example.com": "ana+1@example.com", "fe80::1": "fe80::1",
+		"$(reboot)": "…", "a;b": "…", "a b": "…", "`x`": "…", "-n": "…", "": "…", "a\nb": "…", "ana\u202e": "…", "~root": "…", "*": "…",
+	} {
+		if got := Argument(text); got != want {
+			t.Errorf("Argument(%q) = %q, want %q", text, got, want)
+		}
+	}
+}

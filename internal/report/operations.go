@@ -112,6 +112,15 @@ func Things(c *v1alpha1.Case, declared v1alpha1.DeclaredOperation) (input string
 	return input, names
 }
 
+// Argument is a text as a word of a command that people copy. What a shell might read as anything but that word is left
+// out: the names of things are other people's text.
+func Argument(text string) string {
+	if text == "" || strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-") != "" || text[0] == '-' {
+		return "…"
+	}
+	return text
+}
+
 // NewOperations lists what the connectors of a namespace offer for a case.
 func NewOperations(c *v1alpha1.Case, connectors []v1alpha1.Connector) Operations {
 	out := Operations{Case: c.Name, Operations: []Operation{}}
@@ -198,7 +207,7 @@ func (o Operations) Text(s Screen) string {
 		first := o.Operations[0]
 		command := "kubectl casebook do " + Escape(o.Case) + " " + Escape(first.Operation)
 		if first.On != "" {
-			command += " --on " + Escape(first.On)
+			command += " --on " + Argument(first.On)
 		} else if _, input, found := strings.Cut(first.Note, "needs "); found {
 			command += " " + Escape(input)
 		}

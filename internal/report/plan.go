@@ -142,14 +142,22 @@ func (plan Plan) Text(s Screen, doing string) string {
 
 // Undo shows what a rollback of the action takes back, and by what. doing says who does it.
 func (a Action) Undo(s Screen, doing string) string {
+	p := a.shown(s, doing)
+	p.put("by", Escape(a.Rollback))
+	return p.String()
+}
+
+// Resolve shows an action before a person says what became of it.
+func (a Action) Resolve(s Screen, doing string) string { return a.shown(s, doing).String() }
+
+func (a Action) shown(s Screen, doing string) *page {
 	p := s.page()
 	for _, line := range p.fold(doing, p.width()) {
 		p.line(line)
 	}
 	p.put("", Escape(a.Operation)+"   "+Escape(a.Target.text()))
 	p.put("", Prose(a.outcome())+", "+p.clock(a.time()))
-	p.put("by", Escape(a.Rollback))
-	return p.String()
+	return p
 }
 
 func (plan Plan) by() string {
