@@ -173,10 +173,11 @@ func (c Case) canDo(p *page) {
 	if c.Owner == "" {
 		commands = append([]string{"kubectl casebook take " + name}, commands...)
 	}
+	actions := c.Actions
 	if c.Closure != nil || c.State == "Closed" || c.State == "Merged" {
-		commands = []string{"kubectl casebook reopen " + name + " -m \"…\""}
+		commands, actions = []string{"kubectl casebook reopen " + name + " -m \"…\""}, nil // first of all
 	}
-	for _, action := range c.Actions {
+	for _, action := range actions {
 		if action.State == string(v1alpha1.ActionUnknown) {
 			commands = append(commands, "kubectl casebook resolve "+Escape(action.Handle)+" --happened -m \"…\"", "  (or --did-not, or --retry)")
 		}
