@@ -143,33 +143,6 @@ type Step struct {
 	Actor *v1alpha1.JournalActor
 }
 
-// Reads says which reads of the target Next wants to see.
-type Reads struct {
-	// Before: read before announcing an attempt.
-	Before bool
-	// After: read back after an attempt.
-	After bool
-}
-
-// Wants says which reads the next call of Next needs, for an action with this status in this world.
-func Wants(status v1alpha1.ActionStatus, w World) Reads {
-	p := w.Permission
-	switch status.State {
-	case v1alpha1.ActionVerifying:
-		return Reads{After: w.Verifiable}
-	case v1alpha1.ActionSettling:
-		return Reads{After: w.Verifiable && w.SeenFor >= w.Settle}
-	case "", v1alpha1.ActionPending, v1alpha1.ActionReady, v1alpha1.ActionAsking, v1alpha1.ActionHeld:
-		return Reads{Before: permitted(p)}
-	default:
-		return Reads{}
-	}
-}
-
-func permitted(p Permission) bool {
-	return p.Verdict.Answer == v1alpha1.AnswerAllow || p.Verdict.Answer == v1alpha1.AnswerAsk && p.Approved && p.Denied == nil
-}
-
 // Next moves an action on: it changes status and says what to do. It is total: a state that has ended is left as it is.
 func Next(namespace, name string, spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, now time.Time) Step {
 	switch status.State {

@@ -4,10 +4,11 @@
 package action
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -471,8 +472,46 @@ func TestNext(t *testing.T) {
 			status := *tt.status.DeepCopy()
 			step := Next("soc", "a1", spec, &status, w, now.Add(tt.late))
 			got := want{State: status.State, Command: step.Command, Attempts: len(status.Attempts), Reason: step.Headline.Reason}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			if diff := gocmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Guardrails and people are asked exactly where their answer can change what happens.
+func TestHears(t *testing.T) {
+	refused := &Sent{Outcome: v1alpha1.OutcomeRefused, Reason: v1alpha1.RefusedReason, Time: now}
+	for name, tt := range map[string]struct {
+		status v1alpha1.ActionStatus
+		holder string
+		sent   *Sent
+		want   bool
+	}{
+		"before anything is announced":      {status: v1alpha1.ActionStatus{}, want: true},
+		"while people are asked":            {status: questioned(t, v1alpha1.ActionStatus{State: v1alpha1.ActionAsking}, 0, time.Hour), want: true},
+		"before an attempt of ours is sent": {status: attempted(v1alpha1.ActionExecuting, nil), want: true},
+		"not once it was sent":              {status: attempted(v1alpha1.ActionExecuting, nil), sent: refused},
+		"not of another's attempt":          {status: attempted(v1alpha1.ActionExecuting, nil), holder: "another"},
+		"not while a doubt settles":         {status: attempted(v1alpha1.ActionSettling, doubtful(time.Second))},
+		"not while it is read back":         {status: attempted(v1alpha1.ActionVerifying, acknowledged(time.Second))},
+		"not of what is unknown":            {status: attempted(v1alpha1.ActionUnknown, doubtful(time.Minute))},
+		"not of what has ended":             {status: v1alpha1.ActionStatus{State: v1alpha1.ActionSucceeded}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			next := func(p Permission) v1alpha1.ActionStatus {
+				status, w := *tt.status.DeepCopy(), world(p)
+				w.Holder, w.Sent = cmp.Or(tt.holder, w.Holder), tt.sent
+				if got := Hears(status, w); got != tt.want {
+					t.Errorf("Hears says %v, want %v", got, tt.want)
+				}
+				step := Next("soc", "a1", intent(t, v1alpha1.Idempotent), &status, w, now)
+				status.Message += string(step.Command)
+				return status
+			}
+			denied := Permission{Verdict: v1alpha1.GuardVerdict{Answer: v1alpha1.AnswerDeny, Because: "never"}}
+			if diff := gocmp.Diff(next(allowed()), next(denied)); (diff != "") != tt.want {
+				t.Errorf("what guardrails say makes this difference: %s", diff)
 			}
 		})
 	}

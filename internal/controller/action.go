@@ -69,8 +69,10 @@ func (k *actionKind) Observe(ctx context.Context, a *v1alpha1.Action) (actionWor
 	if loop.JournalFull(a) {
 		w.Withheld = "the journal is full and waits for the evidence log: see kubectl get evidencelogs"
 	}
-	if w.Permission, err = k.guardrails.permission(ctx, a, k.clock.Now()); err != nil {
-		return w, err
+	if action.Hears(a.Status, w.World) {
+		if w.Permission, err = k.guardrails.permission(ctx, a, k.clock.Now()); err != nil {
+			return w, err
+		}
 	}
 	if err := k.hold(ctx, k.client, a, &w); err != nil {
 		return w, err
