@@ -81,6 +81,14 @@ type proposal struct {
 
 func (p proposal) policies() []*guard.Policy { return slices.Concat(p.operator, p.tenant) }
 
+// budgets are the states of all that count an action.
+func (p proposal) budgets(a *v1alpha1.Action, now time.Time, began []guard.Usage) (out []guard.BudgetState) {
+	for _, policy := range p.policies() {
+		out = append(out, policy.Budgets(a.Spec.Operation, now, began, string(a.UID))...)
+	}
+	return out
+}
+
 func (p proposal) evaluate(ctx context.Context) guard.Verdict {
 	return guard.Evaluate(ctx, p.tenant, p.operator, p.in)
 }
@@ -125,7 +133,8 @@ func (g *guardrails) history(ctx context.Context, namespace string) (*guard.Hist
 		reader = g.live
 	}
 	var list v1alpha1.ActionList
-	if err := reader.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+	// What is counted is only read: the cache need not copy every action that ever ran.
+	if err := reader.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("count the actions of namespace %s: %w", namespace, err)
 	}
 	history := guard.HistoryOf(list.Items)
@@ -164,7 +173,8 @@ func (g *guardrails) reserve(p proposal, a *v1alpha1.Action, now time.Time) bool
 // overdrawn says which budget is used up after all for an action that is about to be sent for the first time, and that
 // nobody approved; empty if none is. The place that this process took was taken in its own memory: another that believes
 // to lead, or did a moment ago, took places in its own. Each announces before it reads what the others announced, so that
-// of two that take the last place at least one sees the other. What it reads, live, is bounded by the budget itself.
+// of two that take the last place at least one sees the other. It reads live only where a budget counts the operation, and no
+// more often than the budget lets actions begin.
 func (g *guardrails) overdrawn(ctx context.Context, a *v1alpha1.Action, now time.Time) (string, error) {
 	attended := a.Status.Verdict == nil || a.Status.Verdict.Answer != v1alpha1.AnswerAllow
 	began, _ := guard.Began(a)
@@ -172,7 +182,7 @@ func (g *guardrails) overdrawn(ctx context.Context, a *v1alpha1.Action, now time
 		return "", nil
 	}
 	p, err := g.covering(ctx, a.Namespace)
-	if err != nil || !guard.WantsHistory(p.policies(), a.Spec.Operation) {
+	if err != nil || len(p.budgets(a, now, nil)) == 0 {
 		return "", err
 	}
 	var list v1alpha1.ActionList
@@ -180,11 +190,9 @@ func (g *guardrails) overdrawn(ctx context.Context, a *v1alpha1.Action, now time
 		return "", fmt.Errorf("count the actions of namespace %s before sending: %w", a.Namespace, err)
 	}
 	others := slices.DeleteFunc(guard.HistoryOf(list.Items).Usage, func(u guard.Usage) bool { return u.Action == string(a.UID) })
-	for _, policy := range p.policies() {
-		for _, state := range policy.Budgets(a.Spec.Operation, now, others, string(a.UID)) {
-			if state.Over() {
-				return state.String(), nil
-			}
+	for _, state := range p.budgets(a, now, others) {
+		if state.Over() {
+			return state.String(), nil
 		}
 	}
 	return "", nil
