@@ -100,7 +100,7 @@ func (c *connection) Read(ctx context.Context, name string, input map[string]any
 	if _, err := connector.FindRead(c.compiled.declared, name); err != nil {
 		return nil, err
 	}
-	ctx, cancel := c.until(ctx, time.Time{})
+	ctx, cancel := connector.Until(ctx, time.Time{}, c.timeout)
 	defer cancel()
 	return c.read(ctx, c.compiled.byName[name], input)
 }
@@ -188,7 +188,7 @@ func (o *operation) unread(a answer, why error) error {
 // credentials, so that a Secret that is missing shows.
 func (c *connection) Probe(ctx context.Context) error {
 	if c.probe == nil {
-		ctx, cancel := c.until(ctx, time.Time{})
+		ctx, cancel := connector.Until(ctx, time.Time{}, c.timeout)
 		defer cancel()
 		if endpoint, ok := c.target.(interface{ check(context.Context) error }); ok {
 			return endpoint.check(ctx)
@@ -199,18 +199,10 @@ func (c *connection) Probe(ctx context.Context) error {
 	if err != nil {
 		return fault.Terminalf(v1alpha1.InvalidSpecReason, "could not probe: %w", err)
 	}
-	ctx, cancel := c.until(ctx, time.Time{})
+	ctx, cancel := connector.Until(ctx, time.Time{}, c.timeout)
 	defer cancel()
 	_, err = c.read(ctx, o, input)
 	return err
-}
-
-// until bounds a call by its deadline, or by the connector's timeout if it has none.
-func (c *connection) until(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
-	if deadline.IsZero() {
-		return context.WithTimeout(ctx, c.timeout)
-	}
-	return context.WithDeadline(ctx, deadline)
 }
 
 func isAccept(header string) bool { return http.CanonicalHeaderKey(header) == "Accept" }

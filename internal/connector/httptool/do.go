@@ -5,17 +5,14 @@ package httptool
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/connector"
-	"github.com/casebook-dev/casebook/internal/fault"
 )
 
 // Do implements connector.Connector.
 func (c *connection) Do(ctx context.Context, request connector.Request) connector.Result {
-	ctx, cancel := c.until(ctx, request.Deadline)
+	ctx, cancel := connector.Until(ctx, request.Deadline, c.timeout)
 	defer cancel()
 	result := c.do(ctx, request)
 	result.Message = connector.Clip(result.Message)
@@ -25,13 +22,13 @@ func (c *connection) Do(ctx context.Context, request connector.Request) connecto
 func (c *connection) do(ctx context.Context, request connector.Request) connector.Result {
 	s, err := c.sit(request)
 	if err != nil {
-		return notBegun(ctx, err)
+		return connector.NotBegun(ctx, err)
 	}
 	if request.Key == "" && s.declared.EffectiveSemantics() == v1alpha1.Keyed {
-		return failed(v1alpha1.OutcomeRefused, connector.InvalidInputReason, "could not use %s: the request has no idempotency key", request.Operation)
+		return connector.Failed(v1alpha1.OutcomeRefused, connector.InvalidInputReason, "could not use %s: the request has no idempotency key", request.Operation)
 	}
 	if err := ctx.Err(); err != nil {
-		return notBegun(ctx, err)
+		return connector.NotBegun(ctx, err)
 	}
 	if result := s.mayTakeBack(ctx); result != nil {
 		return *result
@@ -40,18 +37,18 @@ func (c *connection) do(ctx context.Context, request connector.Request) connecto
 	if s.operation.request.usesBefore {
 		before, err := s.look(ctx, s.before)
 		if err != nil {
-			return notBegun(ctx, err)
+			return connector.NotBegun(ctx, err)
 		}
 		var seen connector.Observation
 		if s.judgeBefore(ctx, before, &seen); seen.Gone {
-			return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetReplacedReason, "could not run %s: %s", request.Operation, seen.Message)
+			return connector.Failed(v1alpha1.OutcomeRefused, v1alpha1.TargetReplacedReason, "could not run %s: %s", request.Operation, seen.Message)
 		}
 		variables["before"] = before
 	}
 	a, lost, err := c.exchange(ctx, s.operation, variables)
 	switch {
 	case err != nil:
-		return notBegun(ctx, err)
+		return connector.NotBegun(ctx, err)
 	case lost != nil:
 		return connector.Result{Outcome: lost.Outcome, Reason: lost.Reason, Message: lost.Message, RetryAfter: lost.RetryAfter}
 	}
@@ -74,35 +71,13 @@ func (s *sitting) mayTakeBack(ctx context.Context) *connector.Result {
 	var result connector.Result
 	switch {
 	case err != nil:
-		result = notBegun(ctx, err)
+		result = connector.NotBegun(ctx, err)
 	case seen.Gone:
-		result = failed(v1alpha1.OutcomeRefused, v1alpha1.TargetReplacedReason, "could not run %s: %s", s.request.Operation, seen.Message)
+		result = connector.Failed(v1alpha1.OutcomeRefused, v1alpha1.TargetReplacedReason, "could not run %s: %s", s.request.Operation, seen.Message)
 	case !seen.AsLeft && !seen.Desired:
-		result = failed(v1alpha1.OutcomeRefused, v1alpha1.TargetChangedReason, "could not run %s: %s", s.request.Operation, seen.Message)
+		result = connector.Failed(v1alpha1.OutcomeRefused, v1alpha1.TargetChangedReason, "could not run %s: %s", s.request.Operation, seen.Message)
 	default:
 		return nil
 	}
 	return &result
-}
-
-// notBegun is the result of a Do that ended at a read or a check, before it sent
-// anything: what trying again cannot mend is refused.
-func notBegun(ctx context.Context, err error) connector.Result {
-	if terminal, ok := errors.AsType[*fault.Terminal](err); ok && ctx.Err() == nil {
-		return failed(v1alpha1.OutcomeRefused, terminal.Reason, "%v", err)
-	}
-	if wait, ok := errors.AsType[*fault.Wait](err); ok {
-		result := failed(v1alpha1.OutcomeNotSent, wait.Reason, "%v", err)
-		result.RetryAfter = wait.After
-		return result
-	}
-	reason := connector.UnreachableReason
-	if ctx.Err() != nil {
-		reason = v1alpha1.DeadlinePassedReason
-	}
-	return failed(v1alpha1.OutcomeNotSent, reason, "nothing was sent: %v", err)
-}
-
-func failed(outcome v1alpha1.AttemptOutcome, reason, format string, args ...any) connector.Result {
-	return connector.Result{Outcome: outcome, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }

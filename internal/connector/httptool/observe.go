@@ -29,14 +29,8 @@ func (c *connection) sit(request connector.Request) (*sitting, error) {
 	if err != nil {
 		return nil, err
 	}
-	if target != request.Target {
-		return nil, fault.Terminalf(connector.InvalidInputReason,
-			"could not use %s: its target is %s %q, but its input means %s %q: plan the action again",
-			request.Operation, request.Target.Type, request.Target.Name, target.Type, target.Name)
-	}
-	if request.Mark == "" {
-		return nil, fault.Terminalf(connector.InvalidInputReason,
-			"could not use %s: the request has no mark: give it the name of the action", request.Operation)
+	if err := request.Check(target); err != nil {
+		return nil, err
 	}
 	return &sitting{connection: c, operation: c.compiled.byName[request.Operation], request: request, seen: map[string]any{}}, nil
 }
@@ -79,7 +73,7 @@ func (c *connection) Before(ctx context.Context, request connector.Request) (con
 	if err != nil {
 		return connector.Observation{}, err
 	}
-	ctx, cancel := c.until(ctx, request.Deadline)
+	ctx, cancel := connector.Until(ctx, request.Deadline, c.timeout)
 	defer cancel()
 	seen, err := s.stands(ctx)
 	return shown(seen), err
@@ -173,7 +167,7 @@ func (c *connection) Verify(ctx context.Context, request connector.Request) (con
 	if err != nil {
 		return connector.Observation{}, err
 	}
-	ctx, cancel := c.until(ctx, request.Deadline)
+	ctx, cancel := connector.Until(ctx, request.Deadline, c.timeout)
 	defer cancel()
 	seen, err := s.holds(ctx)
 	return shown(seen), err

@@ -119,7 +119,7 @@ func (c *connection) Read(ctx context.Context, operation string, input map[strin
 	if err := c.checkInput(declared, input); err != nil {
 		return nil, err
 	}
-	ctx, cancel := c.until(ctx, time.Time{})
+	ctx, cancel := connector.Until(ctx, time.Time{}, c.timeout)
 	defer cancel()
 	return c.getPod(ctx, connector.String(input, "namespace"), connector.String(input, "name"))
 }
@@ -141,7 +141,7 @@ func (c *connection) observe(ctx context.Context, request connector.Request, iso
 	if err != nil {
 		return connector.Observation{}, err
 	}
-	ctx, cancel := c.until(ctx, request.Deadline)
+	ctx, cancel := connector.Until(ctx, request.Deadline, c.timeout)
 	defer cancel()
 	read := isolate
 	if request.Operation == ReleasePod {
@@ -156,9 +156,9 @@ func (c *connection) observe(ctx context.Context, request connector.Request, iso
 func (c *connection) Do(ctx context.Context, request connector.Request) connector.Result {
 	wanted, err := c.isolationOf(request)
 	if err != nil {
-		return notBegun(err)
+		return connector.NotBegun(ctx, err)
 	}
-	ctx, cancel := c.until(ctx, request.Deadline)
+	ctx, cancel := connector.Until(ctx, request.Deadline, c.timeout)
 	defer cancel()
 	var result connector.Result
 	if request.Operation == ReleasePod {
@@ -174,7 +174,7 @@ func (c *connection) Do(ctx context.Context, request connector.Request) connecto
 // for. Impersonation needs no ServiceAccount to exist, so a name that nobody
 // created passes, and is then forbidden everything.
 func (c *connection) Probe(ctx context.Context) error {
-	ctx, cancel := c.until(ctx, time.Time{})
+	ctx, cancel := connector.Until(ctx, time.Time{}, c.timeout)
 	defer cancel()
 	review := &authenticationv1.SelfSubjectReview{}
 	if err := c.api.create(ctx, selfReviews, review, review); err != nil {
@@ -205,21 +205,8 @@ func (c *connection) isolationOf(request connector.Request) (isolation, error) {
 	if err != nil {
 		return isolation{}, err
 	}
-	if target != request.Target {
-		return isolation{}, fault.Terminalf(connector.InvalidInputReason,
-			"could not use %s: its target is %+v, but its input means %+v: plan the action again", request.Operation, request.Target, target)
-	}
-	if request.Mark == "" {
-		return isolation{}, fault.Terminalf(connector.InvalidInputReason,
-			"could not use %s: the request has no mark: give it the name of the action", request.Operation)
+	if err := request.Check(target); err != nil {
+		return isolation{}, err
 	}
 	return newIsolation(target, request.Mark), nil
-}
-
-// until bounds an exchange by its deadline, or by the connector's timeout if it has none.
-func (c *connection) until(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
-	if deadline.IsZero() {
-		return context.WithTimeout(ctx, c.timeout)
-	}
-	return context.WithDeadline(ctx, deadline)
 }

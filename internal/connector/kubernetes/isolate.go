@@ -146,7 +146,7 @@ func (c *connection) doIsolate(ctx context.Context, i isolation) connector.Resul
 		return result
 	}
 	reply := c.api.apply(ctx, pods, i.namespace, i.pod, i.manager(), i.labelObject(), &corev1.Pod{})
-	result = c.classify(reply, step{"label pod " + i.podName(), "patch", pods, i.namespace})
+	result = c.classify(ctx, reply, step{"label pod " + i.podName(), "patch", pods, i.namespace})
 	switch result.Outcome {
 	case v1alpha1.OutcomeAcknowledged:
 		result.Message = fmt.Sprintf("pod %s labelled %s=%s, network policy %s applied", i.podName(), IsolatedLabel, i.mark, i.policyName())
@@ -163,7 +163,7 @@ func (c *connection) doIsolate(ctx context.Context, i isolation) connector.Resul
 func (c *connection) applyPolicy(ctx context.Context, i isolation) (made *networkingv1.NetworkPolicy, result connector.Result) {
 	policy := &networkingv1.NetworkPolicy{}
 	reply := c.api.apply(ctx, networkPolicies, i.namespace, i.policyName(), i.manager(), i.policyObject(), policy)
-	result = c.classify(reply, step{"apply network policy " + i.namespace + "/" + i.policyName(), "patch", networkPolicies, i.namespace})
+	result = c.classify(ctx, reply, step{"apply network policy " + i.namespace + "/" + i.policyName(), "patch", networkPolicies, i.namespace})
 	if reply.err == nil && reply.created {
 		return policy, result
 	}

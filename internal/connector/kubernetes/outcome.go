@@ -70,43 +70,43 @@ type step struct {
 }
 
 // classify says what is known of one write.
-func (c *connection) classify(r reply, s step) connector.Result {
+func (c *connection) classify(ctx context.Context, r reply, s step) connector.Result {
 	if r.err == nil {
 		return connector.Result{Outcome: v1alpha1.OutcomeAcknowledged}
 	}
 	if r.notSent {
-		return notBegun(fmt.Errorf("%s: %w", s.what, r.err))
+		return connector.NotBegun(ctx, fmt.Errorf("%s: %w", s.what, r.err))
 	}
 	var status apierrors.APIStatus // is no error itself, so AsType cannot name it
 	if !errors.As(r.err, &status) {
-		return failed(v1alpha1.OutcomeInDoubt, v1alpha1.OutcomeUnknownReason,
+		return connector.Failed(v1alpha1.OutcomeInDoubt, v1alpha1.OutcomeUnknownReason,
 			"could not learn whether this was done: %s: %v", s.what, r.err)
 	}
-	return c.answered(status.Status(), r.err, s)
+	return c.answered(ctx, status.Status(), r.err, s)
 }
 
 // answered classifies a write by the answer that the API server gave.
-func (c *connection) answered(status metav1.Status, err error, s step) connector.Result {
+func (c *connection) answered(ctx context.Context, status metav1.Status, err error, s step) connector.Result {
 	refused := func(reason string) connector.Result {
-		return failed(v1alpha1.OutcomeRefused, reason, "could not %s: %v", s.what, err)
+		return connector.Failed(v1alpha1.OutcomeRefused, reason, "could not %s: %v", s.what, err)
 	}
 	switch code := int(status.Code); {
 	case code == http.StatusTooManyRequests: // the API server answers so before it looks at a request
-		return failed(v1alpha1.OutcomeNotSent, connector.RateLimitedReason,
+		return connector.Failed(v1alpha1.OutcomeNotSent, connector.RateLimitedReason,
 			"could not %s: the API server has too many requests: it will be tried again", s.what)
 	case code == http.StatusRequestTimeout || code == http.StatusTooEarly || code < 400 || code >= 500:
-		return failed(v1alpha1.OutcomeInDoubt, v1alpha1.OutcomeUnknownReason,
+		return connector.Failed(v1alpha1.OutcomeInDoubt, v1alpha1.OutcomeUnknownReason,
 			"could not learn whether this was done: %s: %v", s.what, err)
 	case code == http.StatusUnauthorized:
 		return refused(connector.CredentialsRejectedReason)
 	case impersonationDenied(err):
-		return notBegun(c.readFault(err, s.verb, s.on, s.namespace, s.what))
+		return connector.NotBegun(ctx, c.readFault(err, s.verb, s.on, s.namespace, s.what))
 	case code == http.StatusForbidden:
 		return c.forbidden(err, s)
 	case fieldConflict(status), code == http.StatusConflict && s.verb == "delete": // what stands there now is someone else's
 		return refused(v1alpha1.TargetChangedReason)
 	case code == http.StatusNotFound, code == http.StatusConflict, uidMismatch(status):
-		return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetReplacedReason,
+		return connector.Failed(v1alpha1.OutcomeRefused, v1alpha1.TargetReplacedReason,
 			"could not %s: what the action was planned for is gone, or another has its name: %v", s.what, err)
 	default:
 		return refused(v1alpha1.RefusedReason)
@@ -118,11 +118,11 @@ func (c *connection) answered(status metav1.Status, err error, s step) connector
 func (c *connection) forbidden(err error, s step) connector.Result {
 	for _, verb := range []string{"create", "patch", "delete"} { // an apply needs patch, and create where the object is new
 		if strings.Contains(err.Error(), fmt.Sprintf("cannot %s resource", verb)) {
-			return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetForbiddenReason,
+			return connector.Failed(v1alpha1.OutcomeRefused, v1alpha1.TargetForbiddenReason,
 				"could not %s: %s", s.what, c.missing(verb, s.on, s.namespace))
 		}
 	}
-	return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetForbiddenReason, "could not %s: %v", s.what, err)
+	return connector.Failed(v1alpha1.OutcomeRefused, v1alpha1.TargetForbiddenReason, "could not %s: %v", s.what, err)
 }
 
 // fieldConflict reports whether someone else set a field that was applied.
@@ -146,24 +146,4 @@ func hasCause(status metav1.Status, is func(metav1.StatusCause) bool) bool {
 		}
 	}
 	return false
-}
-
-// notBegun is the result of a Do that ended at a read or a check, before it sent
-// any write: what trying again cannot mend is refused.
-func notBegun(err error) connector.Result {
-	if terminal, ok := errors.AsType[*fault.Terminal](err); ok {
-		return failed(v1alpha1.OutcomeRefused, terminal.Reason, "%v", err)
-	}
-	if wait, ok := errors.AsType[*fault.Wait](err); ok {
-		return failed(v1alpha1.OutcomeNotSent, wait.Reason, "%v", err)
-	}
-	reason := connector.UnreachableReason
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		reason = v1alpha1.DeadlinePassedReason
-	}
-	return failed(v1alpha1.OutcomeNotSent, reason, "nothing was sent: %v", err)
-}
-
-func failed(outcome v1alpha1.AttemptOutcome, reason, format string, args ...any) connector.Result {
-	return connector.Result{Outcome: outcome, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }

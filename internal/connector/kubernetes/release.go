@@ -60,11 +60,11 @@ func (s standing) released(i isolation) connector.Observation {
 func (c *connection) doRelease(ctx context.Context, i isolation) connector.Result {
 	s, err := c.stand(ctx, i)
 	if err != nil {
-		return notBegun(err)
+		return connector.NotBegun(ctx, err)
 	}
 	seen := s.released(i)
 	if !seen.AsLeft {
-		return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetChangedReason, "could not release: %s", seen.Message)
+		return connector.Failed(v1alpha1.OutcomeRefused, v1alpha1.TargetChangedReason, "could not release: %s", seen.Message)
 	}
 	begun := false
 	if _, labelled := s.label(); labelled {
@@ -107,7 +107,7 @@ func (c *connection) removeLabel(ctx context.Context, i isolation) connector.Res
 		{"op": "test", "path": path, "value": i.mark},
 		{"op": "remove", "path": path},
 	}, &corev1.Pod{})
-	result := c.classify(reply, step{"remove the label of pod " + i.podName(), "patch", pods, i.namespace})
+	result := c.classify(ctx, reply, step{"remove the label of pod " + i.podName(), "patch", pods, i.namespace})
 	if result.Outcome != v1alpha1.OutcomeRefused || !testFailed(reply.err) {
 		return result
 	}
@@ -119,7 +119,7 @@ func (c *connection) removeLabel(ctx context.Context, i isolation) connector.Res
 	if pod == nil || pod.UID != i.uid || pod.Labels[IsolatedLabel] == "" {
 		return connector.Result{Outcome: v1alpha1.OutcomeAcknowledged}
 	}
-	return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetChangedReason,
+	return connector.Failed(v1alpha1.OutcomeRefused, v1alpha1.TargetChangedReason,
 		"could not release pod %s: its label %s became %s meanwhile: someone else isolated it", i.podName(), IsolatedLabel, pod.Labels[IsolatedLabel])
 }
 
@@ -135,5 +135,5 @@ func (c *connection) removePolicy(ctx context.Context, i isolation, s standing) 
 	if apierrors.IsNotFound(reply.err) {
 		return connector.Result{Outcome: v1alpha1.OutcomeAcknowledged}
 	}
-	return c.classify(reply, step{"delete network policy " + i.namespace + "/" + i.policyName(), "delete", networkPolicies, i.namespace})
+	return c.classify(ctx, reply, step{"delete network policy " + i.namespace + "/" + i.policyName(), "delete", networkPolicies, i.namespace})
 }

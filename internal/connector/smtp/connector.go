@@ -16,7 +16,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/mail"
 	"time"
 
@@ -106,7 +105,7 @@ func (c *connection) Verify(_ context.Context, request connector.Request) (conne
 
 // Do implements connector.Connector.
 func (c *connection) Do(ctx context.Context, request connector.Request) connector.Result {
-	ctx, cancel := c.until(ctx, request.Deadline)
+	ctx, cancel := connector.Until(ctx, request.Deadline, c.timeout)
 	defer cancel()
 	result := c.do(ctx, request)
 	result.Message = connector.Clip(result.Message)
@@ -132,7 +131,7 @@ func (c *connection) do(ctx context.Context, request connector.Request) connecto
 
 // Probe implements connector.Connector: it signs in and takes its leave.
 func (c *connection) Probe(ctx context.Context) error {
-	ctx, cancel := c.until(ctx, time.Time{})
+	ctx, cancel := connector.Until(ctx, time.Time{}, c.timeout)
 	defer cancel()
 	session, err := c.open(ctx)
 	if err != nil {
@@ -151,13 +150,8 @@ func (c *connection) letter(request connector.Request) (*letter, error) {
 	if err != nil {
 		return nil, err
 	}
-	if target != request.Target {
-		return nil, fault.Terminalf(connector.InvalidInputReason,
-			"could not use %s: its target is %+v, but its input means %+v: plan the action again", request.Operation, request.Target, target)
-	}
-	if request.Mark == "" {
-		return nil, fault.Terminalf(connector.InvalidInputReason,
-			"could not use %s: the request has no mark: give it the name of the action", request.Operation)
+	if err := request.Check(target); err != nil {
+		return nil, err
 	}
 	return &letter{
 		from: c.from, to: target.Name, id: messageID(request.Mark, c.from.Address), date: c.Clock.Now().UTC(),
@@ -165,33 +159,10 @@ func (c *connection) letter(request connector.Request) (*letter, error) {
 	}, nil
 }
 
-// notBegun is the result of a Do that ended before it sent anything of a message: what trying again cannot mend is refused.
+// notBegun is the result of a Do that ended before it sent anything of a message.
 func notBegun(ctx context.Context, err error) connector.Result {
-	result := connector.Result{Outcome: v1alpha1.OutcomeNotSent, Reason: connector.UnreachableReason, Message: "nothing was sent: " + err.Error()}
-	terminal, isTerminal := errors.AsType[*fault.Terminal](err)
-	wait, isWait := errors.AsType[*fault.Wait](err)
-	_, isRejected := errors.AsType[*rejectedError](err)
-	switch {
-	case isTerminal && ctx.Err() == nil:
-		result = connector.Result{Outcome: v1alpha1.OutcomeRefused, Reason: terminal.Reason, Message: err.Error()}
-	case isWait:
-		result.Reason, result.RetryAfter = wait.Reason, wait.After
-	case isRejected: // a password that is replaced meanwhile is read at the next attempt
-		result.Reason = connector.CredentialsRejectedReason
-	case ctx.Err() != nil:
-		result.Reason = v1alpha1.DeadlinePassedReason
+	if _, rejected := errors.AsType[*rejectedError](err); rejected { // a password that is replaced meanwhile is read at the next attempt
+		return connector.Failed(v1alpha1.OutcomeNotSent, connector.CredentialsRejectedReason, "nothing was sent: %v", err)
 	}
-	return result
-}
-
-func failed(outcome v1alpha1.AttemptOutcome, reason, format string, args ...any) connector.Result {
-	return connector.Result{Outcome: outcome, Reason: reason, Message: fmt.Sprintf(format, args...)}
-}
-
-// until bounds an exchange by its deadline, or by the connector's timeout if it has none.
-func (c *connection) until(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
-	if deadline.IsZero() {
-		return context.WithTimeout(ctx, c.timeout)
-	}
-	return context.WithDeadline(ctx, deadline)
+	return connector.NotBegun(ctx, err)
 }

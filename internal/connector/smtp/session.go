@@ -177,7 +177,7 @@ func (s *session) submit(from, to string, message []byte) connector.Result {
 	case answered && answer.Code >= 400 && answer.Code < 600: // it speaks of the whole message, and does not take it
 		return s.unsent("the message", err)
 	default:
-		return failed(v1alpha1.OutcomeInDoubt, v1alpha1.OutcomeUnknownReason,
+		return connector.Failed(v1alpha1.OutcomeInDoubt, v1alpha1.OutcomeUnknownReason,
 			"could not learn whether %s took the message: all of it was sent, and then: %s", s.host, s.words(err))
 	}
 }
@@ -200,17 +200,17 @@ func (s *session) unsent(what string, err error) connector.Result {
 		if errors.Is(err, net.ErrClosed) {
 			reason = v1alpha1.DeadlinePassedReason
 		}
-		return failed(v1alpha1.OutcomeNotSent, reason, "nothing was sent: %s broke off: %s", s.host, s.words(err))
+		return connector.Failed(v1alpha1.OutcomeNotSent, reason, "nothing was sent: %s broke off: %s", s.host, s.words(err))
 	case answer.Code == 530 || answer.Code == 535 || answer.Code == 538: // RFC 4954, section 6
-		return failed(v1alpha1.OutcomeRefused, connector.CredentialsRejectedReason, "%s refused %s: %s", s.host, what, s.words(err))
+		return connector.Failed(v1alpha1.OutcomeRefused, connector.CredentialsRejectedReason, "%s refused %s: %s", s.host, what, s.words(err))
 	case answer.Code >= 500 && answer.Code < 600 && strings.HasPrefix(answer.Msg, "5.7."): // RFC 3463, section 3.8: by policy
-		return failed(v1alpha1.OutcomeRefused, v1alpha1.TargetForbiddenReason, "%s does not allow %s: %s", s.host, what, s.words(err))
+		return connector.Failed(v1alpha1.OutcomeRefused, v1alpha1.TargetForbiddenReason, "%s does not allow %s: %s", s.host, what, s.words(err))
 	case answer.Code >= 500 && answer.Code < 600:
-		return failed(v1alpha1.OutcomeRefused, v1alpha1.RefusedReason, "%s refused %s: %s", s.host, what, s.words(err))
+		return connector.Failed(v1alpha1.OutcomeRefused, v1alpha1.RefusedReason, "%s refused %s: %s", s.host, what, s.words(err))
 	case answer.Code >= 400 && answer.Code < 500:
-		return failed(v1alpha1.OutcomeNotSent, connector.RateLimitedReason, "%s does not take %s now: %s", s.host, what, s.words(err))
+		return connector.Failed(v1alpha1.OutcomeNotSent, connector.RateLimitedReason, "%s does not take %s now: %s", s.host, what, s.words(err))
 	default:
-		return failed(v1alpha1.OutcomeNotSent, connector.UnreachableReason, "nothing was sent: %s answered what it may not: %s", s.host, s.words(err))
+		return connector.Failed(v1alpha1.OutcomeNotSent, connector.UnreachableReason, "nothing was sent: %s answered what it may not: %s", s.host, s.words(err))
 	}
 }
 
