@@ -18,7 +18,6 @@ package geoip
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"strings"
 	"time"
@@ -56,6 +55,8 @@ const (
 
 // connection implements connector.Connector for one database.
 type connection struct {
+	connector.ReadOnly
+
 	database *database
 	timeout  time.Duration
 }
@@ -110,33 +111,4 @@ func (c *connection) Probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.database.probe(ctx)
-}
-
-var errOnlyRead = errors.New("a database of addresses is only read: use a connector that has it")
-
-func noMutation(operation string) error {
-	return fault.Terminalf(connector.UnknownOperationReason, "could not use operation %q: %w", operation, errOnlyRead)
-}
-
-// Target implements connector.Connector: there is no mutation.
-func (*connection) Target(operation string, _ map[string]any) (v1alpha1.Target, error) {
-	return v1alpha1.Target{}, noMutation(operation)
-}
-
-// Before implements connector.Connector: there is no mutation.
-func (*connection) Before(_ context.Context, request connector.Request) (connector.Observation, error) {
-	return connector.Observation{}, noMutation(request.Operation)
-}
-
-// Do implements connector.Connector: it refuses, for there is no mutation.
-func (*connection) Do(_ context.Context, request connector.Request) connector.Result {
-	return connector.Result{
-		Outcome: v1alpha1.OutcomeRefused, Reason: connector.UnknownOperationReason,
-		Message: connector.Clip(noMutation(request.Operation).Error()),
-	}
-}
-
-// Verify implements connector.Connector: there is no mutation.
-func (*connection) Verify(_ context.Context, request connector.Request) (connector.Observation, error) {
-	return connector.Observation{}, noMutation(request.Operation)
 }

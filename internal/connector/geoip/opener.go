@@ -58,7 +58,7 @@ func (o *Opener) Open(object *v1alpha1.Connector) (connector.Connector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open connector %s/%s: %w", object.Namespace, object.Name, err)
 	}
-	return &connection{database: database, timeout: object.Spec.Effective().Timeout.Duration}, nil
+	return &connection{ReadOnly: "a database of addresses", database: database, timeout: object.Spec.Effective().Timeout.Duration}, nil
 }
 
 // database is the one of an object. A bucket may mean something else to another

@@ -78,6 +78,8 @@ func operations() []connector.Operation {
 
 // connection implements connector.Connector for one table.
 type connection struct {
+	connector.ReadOnly
+
 	content content
 	shape   shape
 	cache   *cache
@@ -176,33 +178,6 @@ func (c *connection) read(ctx context.Context) (*table, error) {
 func (c *connection) Probe(ctx context.Context) error {
 	_, err := c.read(ctx)
 	return err
-}
-
-// Target implements connector.Connector: a table has no mutation.
-func (*connection) Target(operation string, _ map[string]any) (v1alpha1.Target, error) {
-	return v1alpha1.Target{}, noMutation(operation)
-}
-
-// Before implements connector.Connector: a table has no mutation.
-func (*connection) Before(_ context.Context, request connector.Request) (connector.Observation, error) {
-	return connector.Observation{}, noMutation(request.Operation)
-}
-
-// Do implements connector.Connector: it refuses, for a table has no mutation.
-func (*connection) Do(_ context.Context, request connector.Request) connector.Result {
-	return connector.Result{
-		Outcome: v1alpha1.OutcomeRefused, Reason: connector.UnknownOperationReason,
-		Message: connector.Clip(noMutation(request.Operation).Error()),
-	}
-}
-
-// Verify implements connector.Connector: a table has no mutation.
-func (*connection) Verify(_ context.Context, request connector.Request) (connector.Observation, error) {
-	return connector.Observation{}, noMutation(request.Operation)
-}
-
-func noMutation(operation string) error {
-	return fault.Terminalf(connector.UnknownOperationReason, "could not use operation %q: a table is only read: use a connector that has it", operation)
 }
 
 // problem is what is wrong with a table's content, in words that hold nothing of it,

@@ -57,7 +57,7 @@ func (o *Opener) Open(object *v1alpha1.Connector) (connector.Connector, error) {
 			"could not open connector %s/%s: spec.table.key is missing: name the columns that a key is looked for in", object.Namespace, object.Name)
 	}
 	return &connection{
-		content: content, cache: o.cache, clock: o.clock, timeout: object.Spec.Effective().Timeout.Duration,
+		ReadOnly: "a table", content: content, cache: o.cache, clock: o.clock, timeout: object.Spec.Effective().Timeout.Duration,
 		shape: shape{format: format, key: strings.Join(spec.Key, columnSeparator), from: spec.From, until: spec.Until},
 	}, nil
 }
