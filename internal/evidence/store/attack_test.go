@@ -87,7 +87,7 @@ func TestRollbackUnderAWriter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bucket := &blobtest.Memory{}
-			at := &faulty{Bucket: bucket, breaks: func(int) fault { return works }}
+			at := &faulty{Bucket: bucket, breaks: func(int) ending { return works }}
 			l, err := Open(t.Context(), options(t, at))
 			if err != nil {
 				t.Fatal(err)

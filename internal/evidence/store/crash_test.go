@@ -19,7 +19,7 @@ import (
 // same log used on, or from there on, with the log opened again. In the end every entry must be sealed once.
 func TestCrash(t *testing.T) {
 	for name, tt := range map[string]struct {
-		fault  fault
+		fault  ending
 		reopen bool
 	}{
 		"an operation fails, the log is used on":                  {failsBefore, false},
@@ -42,10 +42,10 @@ func TestCrash(t *testing.T) {
 }
 
 // crash seals the story in two calls on a bucket that breaks at the n-th operation, and says whether it broke.
-func crash(t *testing.T, n int, how fault, reopen bool) (broke bool) {
+func crash(t *testing.T, n int, how ending, reopen bool) (broke bool) {
 	t.Helper()
 	bucket := &blobtest.Memory{}
-	broken := &faulty{Bucket: bucket, breaks: func(i int) fault {
+	broken := &faulty{Bucket: bucket, breaks: func(i int) ending {
 		switch {
 		case i == n:
 			broke = true
@@ -122,7 +122,7 @@ func overtake(t *testing.T, n int, drafts []evidence.Draft) (did bool) {
 	t.Helper()
 	bucket := &blobtest.Memory{}
 	mustAppend(t, open(t, bucket), drafts[:6]...)
-	watched := &faulty{Bucket: bucket, breaks: func(i int) fault {
+	watched := &faulty{Bucket: bucket, breaks: func(i int) ending {
 		if i == n {
 			did = true
 			other := open(t, bucket)

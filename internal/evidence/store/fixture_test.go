@@ -138,15 +138,15 @@ func verifiedExport(t testing.TB, bucket blob.Bucket, ref evidence.CaseRef) evid
 type faulty struct {
 	blob.Bucket
 	// breaks is asked before each operation, counted from 1; after it breaks, the operation is done or not, and fails.
-	breaks func(n int) fault
+	breaks func(n int) ending
 	n      int
 }
 
-// fault says how an operation ends.
-type fault int
+// ending says how an operation ends.
+type ending int
 
 const (
-	works fault = iota
+	works ending = iota
 	failsBefore
 	failsAfter
 )

@@ -204,21 +204,21 @@ func TestExport(t *testing.T) {
 
 // TestHeartbeatUnanswered loses the answer to a heartbeat: the writer must not take its own checkpoint for a rival's.
 func TestHeartbeatUnanswered(t *testing.T) {
-	for name, how := range map[string]fault{"not written": failsBefore, "written": failsAfter} {
+	for name, how := range map[string]ending{"not written": failsBefore, "written": failsAfter} {
 		t.Run(name, func(t *testing.T) {
 			bucket := &blobtest.Memory{}
-			broken := &faulty{Bucket: bucket, breaks: func(int) fault { return works }}
+			broken := &faulty{Bucket: bucket, breaks: func(int) ending { return works }}
 			l, err := Open(t.Context(), options(t, broken))
 			if err != nil {
 				t.Fatal(err)
 			}
 			drafts := story(t)
 			mustAppend(t, l, drafts[:4]...)
-			broken.breaks = func(int) fault { return how }
+			broken.breaks = func(int) ending { return how }
 			if err := l.Heartbeat(t.Context()); !errors.Is(err, errBroken) {
 				t.Fatal(err)
 			}
-			broken.breaks = func(int) fault { return works }
+			broken.breaks = func(int) ending { return works }
 			if err := l.Heartbeat(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -260,7 +260,7 @@ func TestExportWhileUnsettled(t *testing.T) {
 	one := caseRef(1)
 	mustAppend(t, open(t, bucket), draft(t, one, "Case", "", 0))
 	stop := false
-	broken := &faulty{Bucket: bucket, breaks: func(int) fault {
+	broken := &faulty{Bucket: bucket, breaks: func(int) ending {
 		if stop {
 			return failsBefore
 		}
@@ -273,9 +273,9 @@ func TestExportWhileUnsettled(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.opts.Clock = func() time.Time { // read right before the checkpoint is written
-		broken.breaks = func() func(int) fault {
+		broken.breaks = func() func(int) ending {
 			put := false
-			return func(int) fault {
+			return func(int) ending {
 				if put {
 					return failsBefore
 				}
