@@ -273,6 +273,11 @@ type PlaybookRunList struct {
 // Head gives the part of the status that every kind has.
 func (o *PlaybookRun) Head() *StatusHead { return &o.Status.StatusHead }
 
+// Actor is who does what a step of this run does.
+func (s PlaybookRunSpec) Actor(step string) JournalActor {
+	return JournalActor{Type: ActorAutomation, Name: "playbookrun", Revision: s.Revision, Step: step}
+}
+
 // Handle is what people call what a step of this run asks or does, within its case: the step's name, with the run's
 // number after the first run of the case.
 func (s PlaybookRunSpec) Handle(step string) string {

@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
-	"github.com/casebook-dev/casebook/internal/casefile"
 	"github.com/casebook-dev/casebook/internal/guard"
 	"github.com/casebook-dev/casebook/internal/report"
 )
@@ -97,7 +96,7 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
-		vars = casefile.Vars(of)
+		vars = c.caseVars(ctx, of)
 	}
 	in, err := guard.InputOf(vars, spec)
 	if err != nil {

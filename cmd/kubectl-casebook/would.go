@@ -33,7 +33,7 @@ func (c *cluster) would(ctx context.Context, of *v1alpha1.Case, viewer report.Vi
 	if heard.operatorAway {
 		silent = append(silent, "the operator's own guardrails, which may be stricter")
 	}
-	lookups := false
+	vars, lookups := c.caseVars(ctx, of), false
 	for i := range list.Operations {
 		operation := &list.Operations[i]
 		if operation.Target == nil {
@@ -52,7 +52,7 @@ func (c *cluster) would(ctx context.Context, of *v1alpha1.Case, viewer report.Vi
 				target = told
 			}
 		}
-		in, err := guard.InputOf(casefile.Vars(of), v1alpha1.ActionSpec{
+		in, err := guard.InputOf(vars, v1alpha1.ActionSpec{
 			Operation: operation.Operation, Input: apiextensionsv1.JSON{Raw: raw}, Target: target,
 			Requester: v1alpha1.JournalActor{Type: v1alpha1.ActorPerson, Name: viewer.Username, Groups: viewer.Groups},
 		})
@@ -70,6 +70,19 @@ func (c *cluster) would(ctx context.Context, of *v1alpha1.Case, viewer report.Vi
 		silent = append(silent, "the lookups of guardrails, without which they are on the safe side")
 	}
 	list.Silent = strings.Join(silent, "; ")
+}
+
+// caseVars are what a case gives to expressions. Whoever may not read its type is not told which lookups are still to come.
+func (c *cluster) caseVars(ctx context.Context, of *v1alpha1.Case) map[string]any {
+	var ct v1alpha1.CaseType
+	if c.Get(ctx, client.ObjectKey{Namespace: of.Namespace, Name: casefile.TypeName(of)}, &ct) != nil {
+		return casefile.Vars(of)
+	}
+	compiled, err := casefile.Compile(&ct)
+	if err != nil {
+		return casefile.Vars(of)
+	}
+	return compiled.Vars(ctx, of)
 }
 
 // heard are the guardrails that the person may read, and what they are told of the namespace.

@@ -55,9 +55,12 @@ func Vars(c *v1alpha1.Case) map[string]any {
 
 // Vars is [Vars] of a case of this type, with every lookup of the type: one that has
 // nothing to ask for is the empty list, one that was not made yet for some item, or never
-// will be because the case is full, is [expr.Unavailable].
+// will be because the case is full, is [expr.Unavailable]. A nil type has none.
 func (t *Type) Vars(ctx context.Context, c *v1alpha1.Case) map[string]any {
 	vars := Vars(c)
+	if t == nil {
+		return vars
+	}
 	results, _ := vars[enrichmentVar].(map[string]any)
 	made := map[[2]string]bool{}
 	for _, r := range c.Status.Enrichments {

@@ -99,7 +99,11 @@ func (g *guardrails) proposal(ctx context.Context, a *v1alpha1.Action, c *v1alph
 	if err != nil {
 		return out, err
 	}
-	if out.in, err = guard.InputOf(casefile.Vars(c), a.Spec); err != nil {
+	ct, err := typeOf(ctx, g.client, c)
+	if err != nil {
+		return out, err
+	}
+	if out.in, err = guard.InputOf(ct.Vars(ctx, c), a.Spec); err != nil {
 		return out, err
 	}
 	out.in.Facts = guard.Facts{Now: now, Self: string(a.UID)}

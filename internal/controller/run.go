@@ -63,16 +63,16 @@ func (k *runKind) Observe(ctx context.Context, run *v1alpha1.PlaybookRun) (runWo
 	if w.compiled, err = k.revisions.get(ctx, run.Namespace, run.Spec.Revision); err != nil {
 		return w, err
 	}
-	w.facts = playbook.Facts{
-		Run: string(run.UID), Vars: casefile.Vars(&c), Actor: *automation("playbookrun", run.Spec.Revision, run.Status.Step),
-		CaseClosed: c.Status.State == v1alpha1.CaseClosed && run.Status.Closure == nil,
-	}
 	ct, err := typeOf(ctx, k.client, &c)
 	if err != nil {
 		return w, err
 	}
-	w.facts.Entity = func(inputType string, given any) map[string]any {
-		return casefile.InputOf(ctx, &c, ct, inputType, given)
+	w.facts = playbook.Facts{
+		Run: string(run.UID), Vars: ct.Vars(ctx, &c), Actor: run.Spec.Actor(run.Status.Step),
+		CaseClosed: c.Status.State == v1alpha1.CaseClosed && run.Status.Closure == nil,
+		Entity: func(inputType string, given any) map[string]any {
+			return casefile.InputOf(ctx, &c, ct, inputType, given)
+		},
 	}
 	if w.facts.Vars["inputs"], err = decodeObject(run.Spec.Inputs); err != nil {
 		return w, fault.Terminalf(v1alpha1.InvalidSpecReason, "the inputs of run %s are not an object: %w", run.Name, err)
@@ -151,7 +151,8 @@ func (*runKind) Decide(ctx context.Context, run *v1alpha1.PlaybookRun, w runWorl
 		plan.Commands = append(plan.Commands, runCommand{send: &result.Sends[i]})
 	}
 	if plan.Actor == nil {
-		plan.Actor = automation("playbookrun", run.Spec.Revision, run.Status.Step)
+		actor := run.Spec.Actor(run.Status.Step)
+		plan.Actor = &actor
 	}
 	if run.Status.State.Ended() {
 		plan.Headline = runEnded(run)
@@ -207,7 +208,7 @@ func (k *runKind) plan(ctx context.Context, run *v1alpha1.PlaybookRun, want play
 		spec: v1alpha1.ActionSpec{
 			CaseRef: run.Spec.CaseRef, RunRef: &v1alpha1.RecordRef{Name: run.Name, UID: string(run.UID)}, Step: want.Step,
 			Handle: run.Spec.Handle(want.Step), Revision: run.Spec.Revision, Author: run.Spec.Author,
-			Requester:    *automation("playbookrun", run.Spec.Revision, want.Step),
+			Requester:    run.Spec.Actor(want.Step),
 			DeadlineTime: metav1.NewMicroTime(want.Deadline),
 		},
 	}

@@ -43,7 +43,7 @@ func (w *world) makeAction(run *v1alpha1.PlaybookRun, want playbook.Want) error 
 	operation, input := want.Operation, want.Input
 	spec := v1alpha1.ActionSpec{
 		CaseRef: v1alpha1.RecordRef{Name: w.of.Name, UID: caseUID}, RunRef: &v1alpha1.RecordRef{Name: run.Name, UID: string(run.UID)},
-		Step: want.Step, Handle: run.Spec.Handle(want.Step), Revision: run.Spec.Revision, Requester: automation(run), DeadlineTime: metav1.NewMicroTime(want.Deadline),
+		Step: want.Step, Handle: run.Spec.Handle(want.Step), Revision: run.Spec.Revision, Requester: run.Spec.Actor(want.Step), DeadlineTime: metav1.NewMicroTime(want.Deadline),
 	}
 	if want.RollbackOf != "" {
 		for _, a := range w.actions {

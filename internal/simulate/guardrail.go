@@ -89,7 +89,7 @@ func (c *checker) guardrail(ctx context.Context, catalog *Catalog, name string, 
 // proposed is the action that the test proposes. Its target is what the connector says it is, unless the test does.
 func proposed(catalog *Catalog, t guardrailTest) (v1alpha1.ActionSpec, error) {
 	spec := v1alpha1.ActionSpec{
-		Operation: t.Given.Operation, Requester: v1alpha1.JournalActor{Type: v1alpha1.ActorAutomation, Name: "casebook-playbookrun"},
+		Operation: t.Given.Operation, Requester: v1alpha1.PlaybookRunSpec{}.Actor(""),
 	}
 	if t.Expect.Answer == "" {
 		return spec, fmt.Errorf("expect.answer is missing: write Allow, Ask or Deny")
@@ -162,7 +162,7 @@ func history(ran []ranGiven, now time.Time) (*guard.History, error) {
 
 // permission is what guardrails and people say of an action now.
 func (w *world) permission(a *v1alpha1.Action, l *ledger) action.Permission {
-	in, err := guard.InputOf(casefile.Vars(w.of), a.Spec)
+	in, err := guard.InputOf(w.caseType.Vars(w.ctx, w.of), a.Spec)
 	if w.checker.failed(err) {
 		return action.Permission{}
 	}

@@ -225,7 +225,7 @@ func (w *world) startByHand() {
 // stepRun does what the run's controller does.
 func (w *world) stepRun(run *v1alpha1.PlaybookRun) time.Duration {
 	facts := playbook.Facts{
-		Run: string(run.UID), Actor: automation(run), Vars: w.caseType.Vars(w.ctx, w.of), Actions: map[string]v1alpha1.Action{},
+		Run: string(run.UID), Actor: run.Spec.Actor(run.Status.Step), Vars: w.caseType.Vars(w.ctx, w.of), Actions: map[string]v1alpha1.Action{},
 		CaseClosed: w.of.Status.State == v1alpha1.CaseClosed && run.Status.Closure == nil,
 		Answers:    w.answers(run),
 		Entity: func(inputType string, given any) map[string]any {
@@ -251,11 +251,6 @@ func (w *world) stepRun(run *v1alpha1.PlaybookRun) time.Duration {
 		w.send(run, send)
 	}
 	return result.Recheck
-}
-
-// automation is how a run signs what it does.
-func automation(run *v1alpha1.PlaybookRun) v1alpha1.JournalActor {
-	return v1alpha1.JournalActor{Type: v1alpha1.ActorAutomation, Name: "casebook-playbookrun", Revision: run.Spec.Revision, Step: run.Status.Step}
 }
 
 // answers are what people choose, once they are asked.
