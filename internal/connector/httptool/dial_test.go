@@ -37,11 +37,16 @@ type nameServer struct {
 
 func newNameServer(t *testing.T, answers ...[]string) *nameServer {
 	t.Helper()
+	return serveNames(t, &nameServer{answers: answers})
+}
+
+func serveNames(t *testing.T, n *nameServer) *nameServer {
+	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &nameServer{address: conn.LocalAddr().String(), answers: answers}
+	n.address = conn.LocalAddr().String()
 	done := make(chan struct{})
 	t.Cleanup(func() { _ = conn.Close(); <-done })
 	go func() {
@@ -224,8 +229,7 @@ func TestProxyIsNotUsed(t *testing.T) {
 
 func TestDNSFailures(t *testing.T) {
 	patience := newExpiring(t)
-	known, silent := newNameServer(t, []string{}), newNameServer(t)
-	silent.silent = patience.expire
+	known, silent := newNameServer(t, []string{}), serveNames(t, &nameServer{silent: patience.expire})
 	tests := map[string]struct {
 		server *nameServer
 		want   string
