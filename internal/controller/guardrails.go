@@ -62,7 +62,7 @@ func (g *guardrails) permission(ctx context.Context, a *v1alpha1.Action, now tim
 	if verdict.Answer != v1alpha1.AnswerAsk {
 		return p, nil
 	}
-	p.Question = question(a, verdict, now)
+	p.Question = verdict.Question(a.Spec, now)
 	if err := g.hear(ctx, a, &p); err != nil {
 		return p, err
 	}
@@ -255,16 +255,6 @@ func (g *guardrails) policies(ctx context.Context, namespace string) ([]*guard.P
 		out = append(out, policy)
 	}
 	return out, nil
-}
-
-func question(a *v1alpha1.Action, verdict guard.Verdict, now time.Time) *v1alpha1.Question {
-	ask := verdict.Ask
-	excluded := guard.ExcludedFrom(*ask, a.Spec.Requester, a.Spec.Author)
-	return &v1alpha1.Question{
-		Kind: v1alpha1.QuestionApproval, Prompt: fmt.Sprintf("%s on %s?", a.Spec.Operation, describeTarget(a.Spec.Target)),
-		Verb: ask.Verb, Groups: ask.Groups, Excluded: excluded, Count: ask.Count, Digest: a.Spec.PlanDigest, Because: verdict.Because,
-		DueTime: metav1.NewMicroTime(now.Add(ask.ValidFor.Duration)),
-	}
 }
 
 // hear counts the decisions on exactly this plan.

@@ -4,14 +4,10 @@
 package controller
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -62,23 +58,11 @@ func (k *connectors) planAction(ctx context.Context, want intent) (*v1alpha1.Act
 			return nil, err
 		}
 	}
-	declared, err := connector.FindMutation(opened.Operations(), operationName)
-	if err != nil {
-		return nil, err
-	}
-	target, err := opened.Target(operationName, input)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := json.Marshal(input)
-	if err != nil {
-		return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "the input of %s cannot be encoded: %w", operation, err)
-	}
 	spec := want.spec
 	spec.ConnectorRef, spec.ConnectorRevision = v1alpha1.RecordRef{Name: pin.Name, UID: pin.UID}, pin.Revision
-	spec.Operation, spec.Input, spec.Target = operation, apiextensionsv1.JSON{Raw: raw}, target
-	spec.Effect, spec.Semantics = declared.Effect, declared.EffectiveSemantics()
-	spec.Rollback = rollbackPlan(connectorName, declared)
+	if err := connector.Plan(&spec, connectorName, opened, operationName, input); err != nil {
+		return nil, err
+	}
 	if spec.PlanDigest, err = action.PlanDigest(spec); err != nil {
 		return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "%w", err)
 	}
@@ -119,19 +103,8 @@ func (o openConnector) rollbackInput(forward *v1alpha1.Action) (map[string]any, 
 	if err != nil {
 		return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "the input of action %s is not an object: %w", forward.Name, err)
 	}
-	planner, ok := o.Connector.(connector.RollbackPlanner)
-	if !ok {
-		return input, nil
-	}
 	_, operation := splitOperation(forward.Spec.Operation)
-	return planner.RollbackInput(operation, input)
-}
-
-func rollbackPlan(connectorName string, declared connector.Operation) v1alpha1.RollbackPlan {
-	if declared.Rollback == "" {
-		return v1alpha1.RollbackPlan{NotPossible: cmp.Or(declared.NotPossible, "the operation has no rollback")}
-	}
-	return v1alpha1.RollbackPlan{Operation: connectorName + "/" + declared.Rollback}
+	return connector.RollbackInput(o.Connector, operation, input)
 }
 
 // createAction makes the Action, or finds it made: the same plan for the same reason is the same action.
@@ -148,13 +121,4 @@ const actionDeadline = 24 * time.Hour
 func splitOperation(name string) (connectorName, operation string) {
 	connectorName, operation, _ = strings.Cut(name, "/")
 	return connectorName, operation
-}
-
-// describeTarget says what an operation changes, for people: pod shop/web-6d4f9.
-func describeTarget(t v1alpha1.Target) string {
-	name := t.Name
-	if t.Namespace != "" {
-		name = t.Namespace + "/" + name
-	}
-	return fmt.Sprintf("%s %s", strings.ToLower(t.Type), name)
 }

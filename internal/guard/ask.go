@@ -74,6 +74,22 @@ func Merge(a, b v1alpha1.Ask) (v1alpha1.Ask, error) {
 	return out, nil
 }
 
+// Question is what people are asked where the verdict is to ask; nil for any other.
+func (v Verdict) Question(of v1alpha1.ActionSpec, now time.Time) *v1alpha1.Question {
+	if v.Ask == nil {
+		return nil
+	}
+	target := of.Target.Name
+	if of.Target.Namespace != "" {
+		target = of.Target.Namespace + "/" + target
+	}
+	return &v1alpha1.Question{
+		Kind: v1alpha1.QuestionApproval, Prompt: fmt.Sprintf("%s on %s %s?", of.Operation, strings.ToLower(of.Target.Type), target),
+		Verb: v.Ask.Verb, Groups: v.Ask.Groups, Excluded: ExcludedFrom(*v.Ask, of.Requester, of.Author), Count: v.Ask.Count,
+		Digest: of.PlanDigest, Because: v.Because, DueTime: metav1.NewMicroTime(now.Add(v.Ask.ValidFor.Duration)),
+	}
+}
+
 // union is sorted, so that equal sets are equal lists.
 func union(a, b []v1alpha1.Excluded) []v1alpha1.Excluded {
 	out := slices.Concat(a, b)

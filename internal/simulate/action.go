@@ -67,28 +67,15 @@ func (w *world) makeAction(run *v1alpha1.PlaybookRun, want playbook.Want) error 
 		return fmt.Errorf("%s cannot be simulated", operation)
 	}
 	connectorName, name, _ := strings.Cut(operation, "/")
-	if planner, ok := l.tool.(connector.RollbackPlanner); ok && l.forward != nil {
+	if l.forward != nil {
 		_, forward, _ := strings.Cut(l.forward.Spec.Operation, "/")
-		if input, err = planner.RollbackInput(forward, input); err != nil {
+		if input, err = connector.RollbackInput(l.tool, forward, input); err != nil {
 			return err
 		}
 	}
-	if _, err := connector.FindMutation(l.tool.Operations(), name); err != nil {
-		return err
-	}
-	if spec.Target, err = l.tool.Target(name, input); err != nil {
-		return err
-	}
-	raw, err := json.Marshal(input)
-	if err != nil {
-		return err
-	}
 	spec.ConnectorRef = v1alpha1.RecordRef{Name: connectorName, UID: connectorName}
-	spec.Operation, spec.Input = operation, apiextensionsv1.JSON{Raw: raw}
-	spec.Effect, spec.Semantics = l.declared.Effect, l.declared.EffectiveSemantics()
-	spec.Rollback = v1alpha1.RollbackPlan{NotPossible: cmp.Or(l.declared.NotPossible, "the operation has no rollback")}
-	if l.declared.Rollback != "" {
-		spec.Rollback = v1alpha1.RollbackPlan{Operation: connectorName + "/" + l.declared.Rollback}
+	if err := connector.Plan(&spec, connectorName, l.tool, name, input); err != nil {
+		return err
 	}
 	if spec.PlanDigest, err = action.PlanDigest(spec); err != nil {
 		return err

@@ -28,12 +28,7 @@ type Catalog struct {
 }
 
 // Tool is a connector of which nothing is sent.
-type Tool interface {
-	// Operations are the declarations.
-	Operations() []connector.Operation
-	// Target says what a mutation with this input would change.
-	Target(operation string, input map[string]any) (v1alpha1.Target, error)
-}
+type Tool = connector.Planner
 
 // Rehearser is a Tool whose requests can be rendered and whose answers can be judged. One that is none takes the word of
 // the test for what becomes of an attempt.

@@ -187,11 +187,7 @@ func (w *world) permission(a *v1alpha1.Action, l *ledger) action.Permission {
 	if verdict.Answer != v1alpha1.AnswerAsk {
 		return p
 	}
-	p.Question = &v1alpha1.Question{
-		Kind: v1alpha1.QuestionApproval, Prompt: fmt.Sprintf("%s on %s %s?", a.Spec.Operation, a.Spec.Target.Type, a.Spec.Target.Name),
-		Verb: verdict.Ask.Verb, Groups: verdict.Ask.Groups, Excluded: guard.ExcludedFrom(*verdict.Ask, a.Spec.Requester, a.Spec.Author),
-		Count: verdict.Ask.Count, Digest: a.Spec.PlanDigest, Because: verdict.Because, DueTime: metav1.NewMicroTime(w.now.Add(verdict.Ask.ValidFor.Duration)),
-	}
+	p.Question = verdict.Question(a.Spec, w.now)
 	if a.Status.State == v1alpha1.ActionAsking {
 		l.decision = w.people[a.Spec.Step] // people answer what they are asked, not before
 	}
