@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -67,28 +68,31 @@ func toRunsOfCase(c client.Reader) handler.EventHandler {
 	})
 }
 
-// toActionsDecided wakes the actions of a decision's case; for one about a whole namespace those of the namespace, and all
-// if it is the operator's.
+// toActionsDecided wakes the actions of a decision's case; for one about a whole namespace those of the namespace that have
+// not ended, of every namespace if it is the operator's.
 func toActionsDecided(c client.Reader, operator string) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
-		switch {
-		case caseOf(o) == "" && o.GetNamespace() == operator:
-			return listed(ctx, c, &v1alpha1.ActionList{})
-		case caseOf(o) == "":
-			return listed(ctx, c, &v1alpha1.ActionList{}, client.InNamespace(o.GetNamespace()))
+		if caseOf(o) == "" {
+			return openActions(ctx, c, operator, o.GetNamespace())
 		}
 		return listed(ctx, c, &v1alpha1.ActionList{}, client.InNamespace(o.GetNamespace()), client.MatchingFields{kube.ByCase: caseOf(o)})
 	})
 }
 
-// toOpenActions wakes the actions that a guardrail may speak of: those of its namespace, and all for the operator's.
+// toOpenActions wakes the actions that a guardrail may speak of: those of its namespace that have not ended, of every
+// namespace for the operator's.
 func toOpenActions(c client.Reader, operator string) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
-		if o.GetNamespace() == operator {
-			return listed(ctx, c, &v1alpha1.ActionList{})
-		}
-		return listed(ctx, c, &v1alpha1.ActionList{}, client.InNamespace(o.GetNamespace()))
+		return openActions(ctx, c, operator, o.GetNamespace())
 	})
+}
+
+// openActions are the actions of a namespace that have not ended; of every namespace, for the operator's.
+func openActions(ctx context.Context, c client.Reader, operator, namespace string) []reconcile.Request {
+	if namespace == operator {
+		namespace = metav1.NamespaceAll
+	}
+	return listedIf(ctx, c, &v1alpha1.ActionList{}, func(o client.Object) bool { return !o.(*v1alpha1.Action).Status.State.Ended() }, client.InNamespace(namespace))
 }
 
 // toCasesOfType wakes the cases of a type.
@@ -106,6 +110,12 @@ func allIn(c client.Reader, list client.ObjectList) handler.EventHandler {
 }
 
 func listed(ctx context.Context, c client.Reader, list client.ObjectList, options ...client.ListOption) []reconcile.Request {
+	return listedIf(ctx, c, list, func(client.Object) bool { return true }, options...)
+}
+
+// listedIf are the requests of what is listed and to be woken. It keeps no object, so the cache need not copy them.
+func listedIf(ctx context.Context, c client.Reader, list client.ObjectList, wake func(client.Object) bool, options ...client.ListOption) []reconcile.Request {
+	options = append(options, client.UnsafeDisableDeepCopy)
 	if err := c.List(ctx, list, options...); err != nil {
 		log.FromContext(ctx).Error(err, "A change wakes nobody: what it concerns cannot be listed")
 		return nil
@@ -113,7 +123,9 @@ func listed(ctx context.Context, c client.Reader, list client.ObjectList, option
 	var out []reconcile.Request
 	_ = meta.EachListItem(list, func(o runtime.Object) error { // the function never fails
 		named := o.(client.Object)
-		out = append(out, request(named.GetNamespace(), named.GetName()))
+		if wake(named) {
+			out = append(out, request(named.GetNamespace(), named.GetName()))
+		}
 		return nil
 	})
 	return out

@@ -48,7 +48,6 @@ const (
 // Env compiles the expressions of one [Kind]. It is safe for concurrent use and
 // keeps what it compiled, up to a bound.
 type Env struct {
-	kind  Kind
 	cel   *cel.Env
 	names []string
 	cache cache
@@ -96,7 +95,7 @@ func New(kind Kind) (*Env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("could not build the expression environment %s: %w", kind, err)
 	}
-	return &Env{kind: kind, cel: env, names: names}, nil
+	return &Env{cel: env, names: names}, nil
 }
 
 // MustNew is [New] for a kind that is named in the source; it panics where New errs.
@@ -119,11 +118,6 @@ func (e *Env) Functions() []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// Kind returns the kind this environment was built for.
-func (e *Env) Kind() Kind {
-	return e.kind
 }
 
 // Compile parses and checks a CEL expression. The error is a [*CompileError].
