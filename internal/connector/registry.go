@@ -4,6 +4,7 @@
 package connector
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
@@ -18,6 +19,11 @@ type Values interface {
 	Secret(ctx context.Context, namespace string, ref v1alpha1.SecretKeyRef) ([]byte, error)
 	// ConfigMap is the value of one key of a ConfigMap, from data or binaryData. Errors are as those of Secret.
 	ConfigMap(ctx context.Context, namespace string, ref v1alpha1.ConfigMapKeyRef) ([]byte, error)
+}
+
+// Line is a secret without the line end that editors, and files that Secrets are made from, put after it.
+func Line(secret []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(secret, []byte("\n")), []byte("\r"))
 }
 
 // Buckets opens object storage for a connector of a namespace, if the namespace may read it; a Terminal error says if not.

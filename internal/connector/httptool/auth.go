@@ -4,7 +4,6 @@
 package httptool
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -86,7 +85,7 @@ func (e *endpoint) secret(ctx context.Context, scrub *scrubber, ref v1alpha1.Sec
 	if err != nil {
 		return nil, err
 	}
-	raw = bytes.TrimSuffix(bytes.TrimSuffix(raw, []byte("\n")), []byte("\r"))
+	raw = connector.Line(raw)
 	if len(raw) < minSecret {
 		return nil, fault.Terminalf(connector.SecretUnusableReason, "could not use Secret %s/%s: the value of key %s is %d bytes long, "+
 			"too short to be kept out of what the target answers: use one of at least %d", e.namespace, ref.Name, ref.Key, len(raw), minSecret)

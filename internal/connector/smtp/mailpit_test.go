@@ -195,6 +195,22 @@ func TestServersThatCannotBeTrustedGetNothing(t *testing.T) {
 	}
 }
 
+// A Secret made from a file ends in a line end, which is not of the password.
+func TestAPasswordFromAFileSignsIn(t *testing.T) {
+	_, spec := server(t, secured)
+	for _, end := range []string{"\n", "\r\n"} {
+		d := dependencies()
+		d.Values = secrets{"soc/smtp/password": password + end}
+		conn, err := smtp.NewOpener(d).Open(object(spec))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Probe(t.Context()); err != nil {
+			t.Errorf("with %q after it: %v", end, err)
+		}
+	}
+}
+
 func TestAWrongPasswordIsRejected(t *testing.T) {
 	_, spec := server(t, secured)
 	const wrong = "canary-wr0ng"

@@ -54,6 +54,7 @@ func (c *connection) open(ctx context.Context) (*session, error) {
 			return nil, err
 		}
 	}
+	password = connector.Line(password)
 	s := &session{host: c.address, scrubber: newScrubber(c.spec.Username, string(password))}
 	var err error
 	if s.conn, err = c.dial(ctx); err != nil {
