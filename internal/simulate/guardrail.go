@@ -61,28 +61,32 @@ func (c *checker) guardrail(ctx context.Context, catalog *Catalog, name string, 
 		}
 		in.Facts.Answer(policy, l.Name, value, cmp.Or(l.Err, err))
 	}
-	verdict := guard.Evaluate(ctx, []*guard.Policy{policy}, nil, in)
+	c.verdict(guard.Evaluate(ctx, []*guard.Policy{policy}, nil, in), name, t.Expect)
+}
+
+// verdict holds what a Guardrail says up to what the test expects.
+func (c *checker) verdict(verdict guard.Verdict, name string, expect guardrailExpect) {
 	c.trace("verdict %s %s: %s", verdict.Answer, verdict.Rule, verdict.Because)
 	for _, p := range verdict.Trace {
 		for _, r := range p.Rules {
 			c.trace("        %s", compact(r))
 		}
 	}
-	text(c, "answer", &t.Expect.Answer, verdict.Answer)
-	if want := t.Expect.Rule; want != nil {
+	text(c, "answer", &expect.Answer, verdict.Answer)
+	if want := expect.Rule; want != nil {
 		rule := strings.TrimPrefix(verdict.Rule, name+"/")
 		text(c, "rule", want, rule)
 	}
-	if want := t.Expect.Because; want != nil && !strings.Contains(verdict.Because, *want) {
+	if want := expect.Because; want != nil && !strings.Contains(verdict.Because, *want) {
 		c.fail("because: expected it to say %q, came %q", *want, verdict.Because)
 	}
 	ask := v1alpha1.Ask{}
 	if verdict.Ask != nil {
 		ask = *verdict.Ask
 	}
-	text(c, "verb", t.Expect.Verb, ask.Verb)
-	if t.Expect.Count != nil && *t.Expect.Count != ask.Count {
-		c.fail("count: expected %d, came %d", *t.Expect.Count, ask.Count)
+	text(c, "verb", expect.Verb, ask.Verb)
+	if expect.Count != nil && *expect.Count != ask.Count {
+		c.fail("count: expected %d, came %d", *expect.Count, ask.Count)
 	}
 }
 

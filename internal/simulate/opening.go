@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -110,12 +111,14 @@ func (w *world) reads(file string, raw []byte) (*v1alpha1.Source, *normalize.Map
 	return nil, nil, fmt.Errorf("no Mapping is meant for %s; name one under given.mapping", file)
 }
 
+var sourceConditions = sync.OnceValue(func() *expr.Env { return expr.MustNew(expr.Source) })
+
 // keeps asks the source's own condition. One that cannot be decided keeps the finding.
 func (w *world) keeps(source *v1alpha1.Source, finding v1alpha1.NormalizedSignal) (bool, error) {
 	if source.Spec.Only == "" {
 		return true, nil
 	}
-	program, err := expr.MustNew(expr.Source).CompileBool(source.Spec.Only)
+	program, err := sourceConditions().CompileBool(source.Spec.Only)
 	if err != nil {
 		return false, fmt.Errorf("spec.only of source %s: %w", source.Name, err)
 	}

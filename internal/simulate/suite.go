@@ -42,7 +42,7 @@ const Unavailable = "Unavailable"
 // everyLookup stands for all lookups that are not named.
 const everyLookup = "*"
 
-// Lookups are what lookups give, by connector/operation, and by "*" for all others. A value that is Unavailable is a
+// lookups are what lookups give, by connector/operation, and by "*" for all others. A value that is Unavailable is a
 // lookup that fails.
 type lookups map[string]any
 
@@ -135,13 +135,15 @@ type guardrailTest struct {
 		Ran       []ranGiven     `yaml:"ran"`
 		Time      *time.Time     `yaml:"time"`
 	} `yaml:"given"`
-	Expect struct {
-		Answer  string  `yaml:"answer"`
-		Rule    *string `yaml:"rule"`
-		Because *string `yaml:"because"`
-		Verb    *string `yaml:"verb"`
-		Count   *int32  `yaml:"count"`
-	} `yaml:"expect"`
+	Expect guardrailExpect `yaml:"expect"`
+}
+
+type guardrailExpect struct {
+	Answer  string  `yaml:"answer"`
+	Rule    *string `yaml:"rule"`
+	Because *string `yaml:"because"`
+	Verb    *string `yaml:"verb"`
+	Count   *int32  `yaml:"count"`
 }
 
 // ranGiven are actions that ran before.
