@@ -215,7 +215,7 @@ func permit(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, no
 	}
 	ask(spec, status, p, now)
 	status.Approvals = p.Approvals
-	if p.Approved && usable(status, now) {
+	if approved(status, p, now) {
 		return Step{}, false // the question stays: the send is judged by it again
 	}
 	due := status.Question.DueTime.Time
@@ -228,23 +228,36 @@ func permit(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, no
 	}}, true
 }
 
+// approved tells whether people approved what is asked now, and may still be taken at their word. What they said before it
+// was asked, they said to another question: one that was withdrawn, or asked others.
+func approved(status *v1alpha1.ActionStatus, p Permission, now time.Time) bool {
+	if !p.Approved || !SameQuestion(status.Question, p.Question) || !usable(status, now) {
+		return false
+	}
+	return !slices.ContainsFunc(p.Approvals, func(a v1alpha1.Approval) bool { return a.Time.Before(&status.Question.AskedTime) })
+}
+
 // usable tells whether approvals may be used now: while their question stands, and after that only to bring to an end what
 // was begun while it stood. An attempt of which nothing was sent began nothing. A clock that says it is before the question
 // was asked cannot say that it still stands.
 func usable(status *v1alpha1.ActionStatus, now time.Time) bool {
 	q := status.Question
-	if q == nil {
-		return false
-	}
 	began := slices.ContainsFunc(status.Attempts, func(a v1alpha1.Attempt) bool {
 		return a.Outcome != "" && a.Outcome != v1alpha1.OutcomeNotSent && !a.StartTime.Before(&q.AskedTime)
 	})
 	return began || !now.Before(q.AskedTime.Time) && now.Before(q.DueTime.Time)
 }
 
+// SameQuestion tells whether a question that stands is the one to be asked now: of the same plan, to the same people. Why
+// it is asked, and when it is due, is as it was when it was asked.
+func SameQuestion(stands, wanted *v1alpha1.Question) bool {
+	return stands != nil && wanted != nil && stands.Digest == wanted.Digest && stands.Verb == wanted.Verb && stands.Count == wanted.Count &&
+		slices.Equal(stands.Groups, wanted.Groups) && slices.Equal(stands.Excluded, wanted.Excluded)
+}
+
 // ask puts the question, or keeps the one that stands if it still asks for the same.
 func ask(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, p Permission, now time.Time) {
-	if q := status.Question; q != nil && q.Digest == spec.PlanDigest && q.Verb == p.Question.Verb && q.Count == p.Question.Count {
+	if SameQuestion(status.Question, p.Question) {
 		return
 	}
 	question := p.Question.DeepCopy()
@@ -332,7 +345,7 @@ func unsendable(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World
 		return "not sent: " + w.Withheld
 	case !permitted(w.Permission):
 		return "not sent: it is no longer permitted: " + w.Permission.Verdict.Because
-	case w.Permission.Verdict.Answer == v1alpha1.AnswerAsk && !usable(status, now):
+	case w.Permission.Verdict.Answer == v1alpha1.AnswerAsk && !approved(status, w.Permission, now):
 		return "not sent: the approval does not stand any more"
 	}
 	return ""

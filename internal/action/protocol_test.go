@@ -59,6 +59,11 @@ func attempted(state v1alpha1.ActionState, change func(*v1alpha1.Attempt)) v1alp
 	return v1alpha1.ActionStatus{State: state, Attempts: []v1alpha1.Attempt{a}}
 }
 
+// byMia is an approval so much from now.
+func byMia(since time.Duration) []v1alpha1.Approval {
+	return []v1alpha1.Approval{{Actor: v1alpha1.Actor{Username: "mia"}, Time: metav1.NewMicroTime(now.Add(since))}}
+}
+
 // questioned is a status whose question was asked and is due so much from now.
 func questioned(t *testing.T, status v1alpha1.ActionStatus, since, due time.Duration) v1alpha1.ActionStatus {
 	t.Helper()
@@ -98,7 +103,7 @@ func TestNext(t *testing.T) {
 	unsent := func(a *v1alpha1.Attempt) { a.Outcome = v1alpha1.OutcomeNotSent }
 	approved := func(w *World, s v1alpha1.ActionSpec) {
 		w.SeenFor, w.Permission = time.Hour, asked(s.PlanDigest)
-		w.Permission.Approved, w.Permission.Approvals = true, []v1alpha1.Approval{{Actor: v1alpha1.Actor{Username: "mia"}}}
+		w.Permission.Approved, w.Permission.Approvals = true, byMia(-time.Second/4)
 	}
 	long := func(w *World, _ v1alpha1.ActionSpec) { w.SeenFor = time.Hour }
 	denied := func(a *v1alpha1.Attempt) { a.Outcome, a.Message = v1alpha1.OutcomeRefused, "it is there already" }
@@ -135,11 +140,37 @@ func TestNext(t *testing.T) {
 			want:  want{State: v1alpha1.ActionAsking, Reason: v1alpha1.ApprovalRequiredReason},
 		},
 		"what a person approved is announced": {
+			status: questioned(t, v1alpha1.ActionStatus{State: v1alpha1.ActionAsking}, -time.Minute, time.Minute),
+			world:  approved,
+			want:   want{State: v1alpha1.ActionExecuting, Attempts: 1},
+		},
+		"what was approved before anybody was asked is asked": {
+			world: approved,
+			want:  want{State: v1alpha1.ActionAsking, Reason: v1alpha1.ApprovalRequiredReason},
+		},
+		"an approval of an earlier question is none of one that asks the same anew": {
+			status: questioned(t, v1alpha1.ActionStatus{State: v1alpha1.ActionAsking}, -time.Minute, time.Minute),
 			world: func(w *World, s v1alpha1.ActionSpec) {
-				w.Permission = asked(s.PlanDigest)
-				w.Permission.Approved, w.Permission.Approvals = true, []v1alpha1.Approval{{Actor: v1alpha1.Actor{Username: "mia"}}}
+				approved(w, s)
+				w.Permission.Approvals = byMia(-2 * time.Minute)
 			},
-			want: want{State: v1alpha1.ActionExecuting, Attempts: 1},
+			want: want{State: v1alpha1.ActionAsking, Reason: v1alpha1.ApprovalRequiredReason},
+		},
+		"an approval is worth nothing once others are to be asked": {
+			status: questioned(t, v1alpha1.ActionStatus{State: v1alpha1.ActionAsking}, -time.Minute, time.Minute),
+			world: func(w *World, s v1alpha1.ActionSpec) {
+				approved(w, s)
+				w.Permission.Question.Groups = []string{"directors"}
+			},
+			want: want{State: v1alpha1.ActionAsking, Reason: v1alpha1.ApprovalRequiredReason},
+		},
+		"nor is it sent once others are to be asked": {
+			status: questioned(t, attempted(v1alpha1.ActionExecuting, nil), -time.Minute, time.Minute),
+			world: func(w *World, s v1alpha1.ActionSpec) {
+				approved(w, s)
+				w.Permission.Question.Excluded = []string{"mia"}
+			},
+			want: want{State: v1alpha1.ActionReady, Attempts: 1},
 		},
 		"what a person denied ends, whatever others approved": {
 			world: func(w *World, s v1alpha1.ActionSpec) {
@@ -186,7 +217,7 @@ func TestNext(t *testing.T) {
 			world: func(w *World, s v1alpha1.ActionSpec) {
 				w.Permission = asked(s.PlanDigest)
 				w.Permission.Question.DueTime = metav1.NewMicroTime(now)
-				w.Permission.Approved, w.Permission.Approvals = true, []v1alpha1.Approval{{Actor: v1alpha1.Actor{Username: "mia"}}}
+				w.Permission.Approved, w.Permission.Approvals = true, byMia(-time.Second/4)
 			},
 			want: want{State: v1alpha1.ActionExpired, Reason: v1alpha1.ApprovalExpiredReason},
 		},

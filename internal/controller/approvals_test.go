@@ -174,6 +174,29 @@ func TestApprovalThatDoesNotCount(t *testing.T) {
 		}
 		w.Check()
 	})
+	t.Run("of a question that others must answer now", func(t *testing.T) {
+		t.Parallel()
+		ask := askingOne()
+		ask.Count = 2
+		w := fixture.Start(t, asking(ask))
+		pod := w.Pod("web-1")
+		c := w.Alert(pod)
+		w.Judged(w.Decide(fixture.Lead, c, fixture.Approve(w.AwaitQuestion(c, "isolate"), "ok")), v1alpha1.DecisionCounted, v1alpha1.CountedReason, "1 of 2")
+		var g v1alpha1.Guardrail
+		if err := fixture.Admin().Get(t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: "runtime-containment"}, &g); err != nil {
+			t.Fatal(err)
+		}
+		g.Spec.Rules[0].Ask.Count = 1
+		if err := fixture.Admin().Update(t.Context(), &g); err != nil {
+			t.Fatal(err)
+		}
+		asksOne := func(c *v1alpha1.Case) bool { return len(c.Status.Questions) == 1 && c.Status.Questions[0].Count == 1 }
+		fixture.Await(w, c, "to ask one person", asksOne)
+		stillAsks(t, w, c)
+		w.Judged(w.Decide(fixture.Lead, c, fixture.Approve(w.AwaitQuestion(c, "isolate"), "ok")), v1alpha1.DecisionCounted, v1alpha1.CountedReason, "1 of 1")
+		wantState(t, w.ActionOf(c, "isolate"), v1alpha1.ActionSucceeded, "")
+		w.Check()
+	})
 	t.Run("under a forged name", func(t *testing.T) {
 		t.Parallel()
 		ask := askingOne()

@@ -257,22 +257,27 @@ func (g *guardrails) policies(ctx context.Context, namespace string) ([]*guard.P
 	return out, nil
 }
 
-// hear counts the decisions on exactly this plan.
+// hear counts the decisions on exactly this plan: who approved since it was asked as it is asked now, and who ever denied it.
 func (g *guardrails) hear(ctx context.Context, a *v1alpha1.Action, p *action.Permission) error {
 	counted, err := countedDecisions(ctx, g.client, a.Namespace, a.Spec.CaseRef, a.Spec.Handle, a.Spec.PlanDigest)
 	if err != nil {
 		return err
 	}
-	p.Approved, _, p.Approvals = decision.Quorum(*p.Question, counted)
-	if no := earliest(denials(counted)); no != nil {
+	if action.SameQuestion(a.Status.Question, p.Question) {
+		p.Approved, _, p.Approvals = decision.Quorum(*a.Status.Question, counted)
+	}
+	if no := earliest(denials(counted, a)); no != nil {
 		p.Denied = &v1alpha1.Approval{Decision: no.Name, Actor: *no.Spec.Actor, Time: casefile.DecidedTime(no)}
 		p.DeniedBecause = no.Spec.Message
 	}
 	return nil
 }
 
-func denials(counted []v1alpha1.Decision) []v1alpha1.Decision {
-	return slices.DeleteFunc(slices.Clone(counted), func(d v1alpha1.Decision) bool { return d.Spec.Verdict != v1alpha1.VerdictDeny })
+// denials are those of an action: one of another action with the same plan, before this one was made, was not meant for it.
+func denials(counted []v1alpha1.Decision, a *v1alpha1.Action) []v1alpha1.Decision {
+	return slices.DeleteFunc(slices.Clone(counted), func(d v1alpha1.Decision) bool {
+		return d.Spec.Verdict != v1alpha1.VerdictDeny || d.CreationTimestamp.Before(&a.CreationTimestamp)
+	})
 }
 
 // countedDecisions are the decisions on one question of a case that count.

@@ -5,7 +5,6 @@ package decision
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -319,8 +318,8 @@ func whoMay(q *v1alpha1.Question) string {
 func counted(in Input) string {
 	out := fmt.Sprintf("%s by %s", deed(in), in.Decision.Spec.Actor.Username)
 	if q := question(in); q != nil && in.Decision.Spec.Verdict == v1alpha1.VerdictApprove {
-		_, _, approvals := Quorum(*q, append(slices.Clone(in.Earlier), *in.Decision))
-		out += fmt.Sprintf(", %d of %d", len(approvals), max(q.Count, 1))
+		_, _, approvals := Quorum(*q, in.Earlier)
+		out += fmt.Sprintf(", %d of %d", len(approvals)+1, max(q.Count, 1)) // nobody counts twice
 	}
 	if resolve := in.Decision.Spec.Resolve; in.Decision.Spec.Verdict == v1alpha1.VerdictResolve {
 		out += ": " + told[resolve.Outcome]

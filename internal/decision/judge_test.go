@@ -162,6 +162,7 @@ func TestJudgeWhatIsAsked(t *testing.T) {
 		"no option":                                  {judged(answer, func(in *decision.Input) { in.Decision.Spec.Answer.Option = "" }), invalid, "choose one of"},
 		"at the last moment":                         {judged(approve, func(in *decision.Input) { in.Question.DueTime = metav1.NewMicroTime(asked.Add(3 * time.Minute)) }), countedOK, ""},
 		"judged too late":                            {judged(approve, func(in *decision.Input) { in.Question.DueTime = metav1.NewMicroTime(asked.Add(3*time.Minute - 1)) }), late, "its time was over at 2026-11-24T10:0"},
+		"judged before it was asked":                 {judged(approve, func(in *decision.Input) { in.Question.AskedTime = metav1.NewMicroTime(asked.Add(time.Hour / 2)) }), stale, "the clock was set back"},
 		"made too late, by the server's clock":       {judged(approve, func(in *decision.Input) { in.Decision.CreationTimestamp = metav1.NewTime(due.Add(time.Second)) }), late, "its time was over at 2026-11-24T11:04:00Z"},
 		"it was denied already":                      {judged(approve, earlier(decided(deny, eve))), late, "it was denied already"},
 		"it was approved already":                    {judged(deny, earlier(decided(approve, eve), decided(approve, v1alpha1.Actor{Username: "bob"}))), late, "it was approved already"},
@@ -170,6 +171,8 @@ func TestJudgeWhatIsAsked(t *testing.T) {
 		"the same person by another account":         {judged(approve, earlier(decided(approve, v1alpha1.Actor{Username: "mia-admin", UID: "2"}))), late, "each person counts once"},
 		"no uid is nobody's uid":                     {judged(approve, by(v1alpha1.Actor{Username: "mia", Groups: mia.Groups}), earlier(decided(approve, v1alpha1.Actor{Username: "eve"}))), countedOK, "2 of 2"},
 		"who approved denies while others are asked": {judged(deny, earlier(decided(approve, mia))), countedOK, "deny"},
+		"an approval before it was asked anew":       {judged(approve, earlier(at(-1, decided(approve, mia)))), countedOK, "1 of 2"},
+		"a denial before it was asked anew":          {judged(approve, earlier(at(-1, decided(deny, mia)))), countedOK, "1 of 2"},
 		"an earlier approval of something else":      {judged(approve, earlier(func() v1alpha1.Decision { d := decided(approve, mia); d.Spec.Answer.Digest = changed; return d }())), countedOK, "1 of 2"},
 	})
 }

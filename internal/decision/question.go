@@ -94,6 +94,8 @@ func questionStands(in Input, now time.Time) *Ruling {
 	case q.Digest != spec.Answer.Digest:
 		return void(v1alpha1.StaleReason, "could not %s: what it asks has changed since it was shown (digest %s then, %s now); look again with kubectl casebook case %s and decide again. It now asks: %s",
 			deed(in), abbreviated(spec.Answer.Digest), abbreviated(q.Digest), spec.CaseRef.Name, q.Prompt)
+	case now.Before(q.AskedTime.Time):
+		return void(v1alpha1.StaleReason, "could not %s: by the clock here it was not asked yet, so the clock was set back; decide again in a while", deed(in))
 	case now.After(q.DueTime.Time) || in.Decision.CreationTimestamp.After(q.DueTime.Time):
 		return void(v1alpha1.LateReason, "could not %s: its time was over at %s", deed(in), q.DueTime.UTC().Format(time.RFC3339))
 	case spec.Verdict == v1alpha1.VerdictAnswer && !slices.Contains(q.Options, spec.Answer.Option):
@@ -176,9 +178,10 @@ func notTwice(in Input, _ time.Time) *Ruling {
 	return nil
 }
 
-// answers tells whether a decision answers exactly this question.
+// answers tells whether a decision answers exactly this question, and not one that asked
+// the same before it: that was withdrawn, or asked others.
 func answers(d v1alpha1.Decision, q v1alpha1.Question) bool {
-	return d.Spec.Answer != nil && d.Spec.Answer.Digest == q.Digest
+	return d.Spec.Answer != nil && d.Spec.Answer.Digest == q.Digest && !decidedTime(d).Before(q.AskedTime.Time)
 }
 
 // same tells whether two actors are one person: the same account, or two accounts that
@@ -190,7 +193,8 @@ func same(a, b v1alpha1.Actor) bool {
 // Quorum is what the counted decisions on an approval amount to: approved when as many
 // different people approved as the question asks for, denied when anybody did, which
 // overrules it. Approvals has each person once, by their first approval. Decisions on
-// another digest are passed over, and their order does not matter.
+// another digest, or from before the question was asked, are passed over, and their order
+// does not matter.
 func Quorum(q v1alpha1.Question, counted []v1alpha1.Decision) (approved, denied bool, approvals []v1alpha1.Approval) {
 	if q.Kind == v1alpha1.QuestionChoice {
 		return false, false, nil

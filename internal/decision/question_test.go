@@ -48,13 +48,14 @@ func TestQuorum(t *testing.T) {
 		"one person with three accounts, of which two and two share": {count: 2, by: []string{"mia"}, counted: []v1alpha1.Decision{
 			at(1, decided(approve, mia)), at(2, decided(approve, v1alpha1.Actor{Username: "root", UID: "2"})), at(3, decided(approve, v1alpha1.Actor{Username: "root"})),
 		}},
-		"one denial overrules approvals":  {count: 1, counted: []v1alpha1.Decision{at(1, decided(approve, mia)), at(2, decided(deny, eve))}, denied: true, by: []string{"mia"}},
-		"an approval of something else":   {count: 1, counted: []v1alpha1.Decision{other}},
-		"other verdicts are no approvals": {count: 1, counted: []v1alpha1.Decision{at(1, decided(comment, mia)), at(2, decided(answer, mia))}},
+		"one denial overrules approvals":   {count: 1, counted: []v1alpha1.Decision{at(1, decided(approve, mia)), at(2, decided(deny, eve))}, denied: true, by: []string{"mia"}},
+		"an approval of what asked before": {count: 1, counted: []v1alpha1.Decision{at(-1, decided(approve, mia))}},
+		"an approval of something else":    {count: 1, counted: []v1alpha1.Decision{other}},
+		"other verdicts are no approvals":  {count: 1, counted: []v1alpha1.Decision{at(1, decided(comment, mia)), at(2, decided(answer, mia))}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			q := v1alpha1.Question{Kind: v1alpha1.QuestionApproval, Count: tc.count, Digest: digest}
+			q := v1alpha1.Question{Kind: v1alpha1.QuestionApproval, Count: tc.count, Digest: digest, AskedTime: metav1.NewMicroTime(asked)}
 			approved, denied, approvals := decision.Quorum(q, tc.counted)
 			var by []string
 			for _, a := range approvals {
