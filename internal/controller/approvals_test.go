@@ -233,6 +233,20 @@ func TestApprovalThatDoesNotCount(t *testing.T) {
 		}
 		w.Check()
 	})
+	t.Run("by who started its run", func(t *testing.T) {
+		t.Parallel()
+		w := fixture.Start(t, asking(askingOne()))
+		pod := w.Pod("web-1")
+		c := w.Alert(pod)
+		w.AwaitQuestion(c, "isolate")
+		run := v1alpha1.DecisionSpec{Verdict: v1alpha1.VerdictRun, Message: "Once more", Run: &v1alpha1.RunDecision{PlaybookRef: v1alpha1.LocalRef{Name: "isolate-pod"}}}
+		w.Judged(w.Decide(fixture.Lead, c, run), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
+		q := w.AwaitQuestion(c, "isolate-2")
+		w.Judged(w.Decide(fixture.Lead, c, fixture.Approve(q, "ok")), v1alpha1.DecisionVoid, v1alpha1.NotEntitledReason, "who asked for it or wrote its playbook")
+		w.Judged(w.Decide(fixture.Lead2, c, fixture.Approve(q, "ok")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
+		wantState(t, w.ActionOf(c, "isolate-2"), v1alpha1.ActionSucceeded, "")
+		w.Check()
+	})
 }
 
 // stillAsks wants the isolation not to be done.

@@ -62,7 +62,11 @@ func (g *guardrails) permission(ctx context.Context, a *v1alpha1.Action, now tim
 	if verdict.Answer != v1alpha1.AnswerAsk {
 		return p, nil
 	}
-	p.Question = verdict.Question(a.Spec, now)
+	wanted := a.Spec
+	if wanted.Requester, err = g.requester(ctx, a); err != nil {
+		return p, err
+	}
+	p.Question = verdict.Question(wanted, now)
 	if err := g.hear(ctx, a, &p); err != nil {
 		return p, err
 	}
@@ -255,6 +259,26 @@ func (g *guardrails) policies(ctx context.Context, namespace string) ([]*guard.P
 		out = append(out, policy)
 	}
 	return out, nil
+}
+
+// requester is who wants an action: where its run was started by hand, the person who did that, for the run is only their tool.
+func (g *guardrails) requester(ctx context.Context, a *v1alpha1.Action) (v1alpha1.JournalActor, error) {
+	if a.Spec.RunRef == nil {
+		return a.Spec.Requester, nil
+	}
+	var run v1alpha1.PlaybookRun
+	if err := g.client.Get(ctx, types.NamespacedName{Namespace: a.Namespace, Name: a.Spec.RunRef.Name}, &run); err != nil {
+		return a.Spec.Requester, fmt.Errorf("read run %s, which wants action %s: %w", a.Spec.RunRef.Name, a.Name, err)
+	}
+	by := run.Spec.DecisionRef
+	if by == nil {
+		return a.Spec.Requester, nil
+	}
+	var d v1alpha1.Decision
+	if err := g.client.Get(ctx, types.NamespacedName{Namespace: a.Namespace, Name: by.Name}, &d); err != nil {
+		return a.Spec.Requester, fmt.Errorf("read decision %s, which started run %s: %w", by.Name, run.Name, err)
+	}
+	return casefile.Person(d.Spec.Actor), nil
 }
 
 // hear counts the decisions on exactly this plan: who approved since it was asked as it is asked now, and who ever denied it.
