@@ -6,6 +6,8 @@ package controller_test
 import (
 	"testing"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/test/fixture"
 )
@@ -77,5 +79,22 @@ func TestCriticalCaseNeedsARootCause(t *testing.T) {
 	spec.Close.RootCause = "An old image"
 	w.Judged(w.Decide(fixture.Analyst, c, spec), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
 	w.AwaitState(c, v1alpha1.CaseClosed)
+	w.Check()
+}
+
+// A playbook reads a lookup that has nothing to ask as its tests do: it is the empty list, and no riddle.
+func TestRunSeesALookupThatHasNothingToAsk(t *testing.T) {
+	t.Parallel()
+	w := fixture.Start(t, func(o client.Object) {
+		switch o := o.(type) {
+		case *v1alpha1.CaseType:
+			o.Spec.Enrich = append(o.Spec.Enrich, v1alpha1.Enrichment{Name: "machines", ForEach: "case.hosts", Lookup: "kubernetes/getPod"})
+		case *v1alpha1.Playbook:
+			o.Spec.Steps[0].If = "size(enrichment.machines) == 0"
+		}
+	})
+	pod := w.Pod("web-1")
+	c := w.Alert(pod)
+	wantState(t, w.ActionOf(c, "isolate"), v1alpha1.ActionSucceeded, "")
 	w.Check()
 }
