@@ -19,6 +19,7 @@ import (
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/action"
 	"github.com/casebook-dev/casebook/internal/casefile"
+	"github.com/casebook-dev/casebook/internal/controller/loop"
 	"github.com/casebook-dev/casebook/internal/decision"
 	"github.com/casebook-dev/casebook/internal/guard"
 	"github.com/casebook-dev/casebook/internal/kube"
@@ -93,7 +94,10 @@ func (p proposal) budgets(a *v1alpha1.Action, now time.Time, began []guard.Usage
 	return out
 }
 
+// evaluate asks the rules. One that thinks for too long cannot be decided.
 func (p proposal) evaluate(ctx context.Context) guard.Verdict {
+	ctx, cancel := context.WithTimeout(ctx, loop.Thinking)
+	defer cancel()
 	return guard.Evaluate(ctx, p.tenant, p.operator, p.in)
 }
 

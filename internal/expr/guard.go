@@ -183,6 +183,12 @@ func (costs) CallCost(function, overload string, args []ref.Val, result ref.Val)
 	case "match":
 		cost := 1 + traversal(args[0])*(1+size(args[1])/4)
 		return &cost
+	case operators.Equals, operators.NotEquals, operators.In:
+		cost := walked(args)
+		return &cost
+	case "charAt", "indexOf", "lastIndexOf", "isURL":
+		cost := 1 + traversal(args[0])
+		return &cost
 	case operators.Add, "join", "replace", "format", "quote", "strings.quote", "base64.encode", "base64.decode", "split":
 		cost := 1 + traversal(result)
 		return &cost
@@ -200,6 +206,17 @@ func (costs) CallCost(function, overload string, args []ref.Val, result ref.Val)
 		return &cost
 	}
 	return (&library.CostEstimator{}).CallCost(function, overload, args, result)
+}
+
+// walked is the cost of comparing values with each other: of each node that [weighed] walks, and of the text that both have.
+func walked(args []ref.Val) uint64 {
+	nodes, text := 0, math.MaxInt
+	for _, arg := range args {
+		s := newScale()
+		_ = s.weigh(arg, 0) // what is too much of it costs as much as was walked
+		nodes, text = nodes+s.nodes, min(text, MaxValueSize-s.left-s.nodes*nodeSize)
+	}
+	return uint64(1 + (nodes+text)/10)
 }
 
 // size is the length of text, bytes, a list or a map, and one of anything else.

@@ -28,7 +28,8 @@ var (
 // twice make a value whose written form doubles with each: sharing hides it from
 // the cost limit, so whatever walks a value is weighed.
 type scale struct {
-	left int
+	left  int
+	nodes int // that were weighed
 }
 
 func newScale() *scale {
@@ -37,6 +38,7 @@ func newScale() *scale {
 
 func (s *scale) add(text int) error {
 	s.left -= nodeSize + text
+	s.nodes++
 	if s.left < 0 {
 		return errTooLarge
 	}

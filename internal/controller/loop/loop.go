@@ -155,11 +155,11 @@ func (l *Loop[T, W, C]) pass(ctx context.Context, obj T) (Plan[C], error) {
 	return plan, plan.Fault
 }
 
-// thinking bounds the expressions of one decision.
-const thinking = 2 * time.Second
+// Thinking bounds the expressions of one decision.
+const Thinking = 2 * time.Second
 
 func (l *Loop[T, W, C]) decide(ctx context.Context, obj T, world W) Plan[C] {
-	ctx, cancel := context.WithTimeout(ctx, thinking)
+	ctx, cancel := context.WithTimeout(ctx, Thinking)
 	defer cancel()
 	return l.Kind.Decide(ctx, obj, world, l.Clock.Now())
 }
