@@ -38,6 +38,16 @@ func (l *entities) add(found []v1alpha1.Entity) {
 	}
 }
 
+// keepNames writes what the case knows already as the case does, though a signal that came
+// later, of earlier, may write it in other letters: runs and lookups go by its name.
+func (l *entities) keepNames(known []v1alpha1.Entity) {
+	for _, k := range known {
+		if i := l.index(k); i >= 0 {
+			l.list[i].Name = k.Name
+		}
+	}
+}
+
 func (l *entities) index(e v1alpha1.Entity) int {
 	for i, known := range l.list {
 		if l.same(known, e) {

@@ -141,6 +141,8 @@ func (f *folding) signals() {
 		indicators = addIndicators(indicators, s.Spec.Indicators, seen)
 	}
 	add(nil)
+	users.keepNames(f.status.Users)
+	hosts.keepNames(f.status.Hosts)
 	f.status.Users, f.status.Hosts, f.status.Assets, f.status.Indicators = users.list, hosts.list, assets.list, indicators
 	f.status.Sightings = sightings(f.world.Signals)
 	f.status.Signals = &v1alpha1.SignalTotals{Total: int64(len(f.world.Signals)), LastTime: last}

@@ -114,6 +114,31 @@ func TestFoldStartsPlaybooks(t *testing.T) {
 	}
 }
 
+// A signal that was received earlier and is seen later writes the same person in other letters.
+func TestFoldStartsNoSecondRunForAPerson(t *testing.T) {
+	of := func(name string) func(*v1alpha1.NormalizedSignal) {
+		return func(s *v1alpha1.NormalizedSignal) { s.Users = []v1alpha1.Entity{{Type: "User", Name: name}} }
+	}
+	w := world(t, func(w *casefile.World) {
+		w.Type = compile(t, starting(v1alpha1.CasePlaybook{Name: "go", ForEach: "case.users"}))
+		w.Signals = []v1alpha1.Signal{signal("sig-1", 5, of("Ana@Example.com"))}
+	})
+	next := casefile.Fold(t.Context(), w, opened)
+	if len(next.Starts) != 1 || next.Starts[0].Item != "Ana@Example.com" {
+		t.Fatalf("the first pass starts %+v", next.Starts)
+	}
+	w.Case.Status = next.Status
+	w.Case.Status.Playbooks = casefile.Note(w.Case.Status.Playbooks, next.Starts[0], "go-1")
+	w.Signals = append(w.Signals, signal("sig-2", 0, of("ana@example.com")), signal("sig-3", 7, of("bob@example.com")))
+	next = casefile.Fold(t.Context(), w, opened)
+	if len(next.Starts) != 1 || next.Starts[0].Item != "bob@example.com" {
+		t.Errorf("the next pass starts %+v, want a run for bob alone", next.Starts)
+	}
+	if users := next.Status.Users; len(users) != 2 || users[0].Name != "Ana@Example.com" {
+		t.Errorf("the users are %+v", users)
+	}
+}
+
 func TestNoteReplacesTheMessage(t *testing.T) {
 	rows := []v1alpha1.StartedPlaybook{{Name: "a", Run: "a-1"}, {Name: "b", Message: "not yet"}}
 	want := []v1alpha1.StartedPlaybook{{Name: "a", Run: "a-1"}, {Name: "b", Run: "b-1"}}
