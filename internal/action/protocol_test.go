@@ -234,6 +234,19 @@ func TestNext(t *testing.T) {
 			world:  func(w *World, s v1alpha1.ActionSpec) { w.Permission = asked(s.PlanDigest) },
 			want:   want{State: v1alpha1.ActionReady, Attempts: 1},
 		},
+		"a guardrail that denies between announcing and sending stops the send": {
+			status: attempted(v1alpha1.ActionExecuting, nil),
+			world:  func(w *World, _ v1alpha1.ActionSpec) { w.Permission.Verdict.Answer = v1alpha1.AnswerDeny },
+			want:   want{State: v1alpha1.ActionReady, Attempts: 1},
+		},
+		"a person who denies between announcing and sending stops the send": {
+			status: questioned(t, attempted(v1alpha1.ActionExecuting, nil), -time.Minute, time.Minute),
+			world: func(w *World, s v1alpha1.ActionSpec) {
+				approved(w, s)
+				w.Permission.Denied = &byMia(0)[0]
+			},
+			want: want{State: v1alpha1.ActionReady, Attempts: 1},
+		},
 		"an attempt whose deadline passed unsent is not sent": {
 			status: attempted(v1alpha1.ActionExecuting, nil), late: time.Minute,
 			want: want{State: v1alpha1.ActionReady, Attempts: 1},

@@ -98,6 +98,11 @@ var bugs = []bug{
 		[]string{approvalSuite},
 	},
 	{
+		"an approval of an earlier question counts", "internal/action/protocol.go",
+		"a.Time.Before(&status.Question.AskedTime)", "a.Time.Before(&status.Question.AskedTime) && false",
+		[]string{protocolSuite},
+	},
+	{
 		"permission is not heard again when it is sent", "internal/action/protocol.go",
 		"	case !permitted(w.Permission):\n", "	case false:\n",
 		[]string{protocolSuite},
