@@ -93,6 +93,7 @@ spec:
   observedTime: "2026-11-24T10:00:00.000000Z"
   observedTimeFrom: Payload
   activity: Create
+  outcome: Failure
   users: [{name: ana}]
   indicators: [{type: ipv4, value: 192.0.2.1}]
   fingerprint: abababababababababababababababababababababababababababababababab

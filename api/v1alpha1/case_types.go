@@ -144,7 +144,8 @@ type CaseStatus struct {
 	// +kubebuilder:validation:MaxItems=200
 	// +optional
 	Indicators []Indicator `json:"indicators,omitempty"`
-	// sightings are the addresses that the signals name, with their times, in the order of time.
+	// sightings are the addresses that the signals name, with their times, in the order of time. A signal whose outcome is
+	// Failure or Unknown speaks of an attempt, and is no sighting.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +optional

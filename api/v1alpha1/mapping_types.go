@@ -68,8 +68,8 @@ type MappingSpec struct {
 	// signal has one expression for each field of the schema.
 	// +required
 	Signal SignalMapping `json:"signal,omitzero"`
-	// fingerprint names the fields that make two signals the same finding; ruleId, users, hosts, assets and indicators
-	// if left out.
+	// fingerprint names the fields that make two signals the same finding; ruleId, outcome, users, hosts, assets and
+	// indicators if left out.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
@@ -121,6 +121,11 @@ type SignalMapping struct {
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	Activity string `json:"activity,omitempty"`
+	// outcome gives Success, Failure or Unknown; nothing where the tool does not say.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	// +optional
+	Outcome string `json:"outcome,omitempty"`
 	// users gives a list of users.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096

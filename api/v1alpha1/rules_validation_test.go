@@ -140,6 +140,7 @@ var rules = []rule{
 	{"signals.spec.severity", []string{`Informational`, `Low`, `Medium`, `High`, `Critical`}, []string{`Fatal`}, "", enum},
 	{"signals.spec.confidence", []string{`0`, `100`}, []string{`-1`, `101`}, "", "should be"},
 	{"signals.spec.observedTimeFrom", []string{`Payload`, `Envelope`, `Receipt`}, []string{`Guess`}, "", enum},
+	{"signals.spec.outcome", []string{`Success`, `Failure`, `Unknown`}, []string{`Partial`, `success`, `""`}, "", enum},
 	{"signals.spec.activity", []string{`Create`, `Update`, `Resolve`, `Suppress`}, []string{`Delete`}, "", enum},
 	{"signals.spec.indicators[0].type", []string{`ipv4`, `ipv6`, `domain`, `url`, `sha256`, `sha1`, `md5`, `email`, `cve`, `file`}, []string{`ip`}, "", enum},
 	{"signals.spec.fingerprint", []string{hex64}, []string{upper64}, "", sha256},

@@ -41,13 +41,20 @@ type Category string
 // +kubebuilder:validation:Enum=Create;Update;Resolve;Suppress
 type Activity string
 
+// Outcome is how what a signal speaks of ended: the event.outcome of the Elastic Common Schema.
+// +kubebuilder:validation:Enum=Success;Failure;Unknown
+type Outcome string
+
 // TimeOrigin says where a signal's observed time was found.
 // +kubebuilder:validation:Enum=Payload;Envelope;Receipt
 type TimeOrigin string
 
-// The values of Activity and TimeOrigin that code names.
+// The values of Activity, Outcome and TimeOrigin that code names.
 const (
 	ActivityCreate Activity   = "Create"
+	OutcomeSuccess Outcome    = "Success"
+	OutcomeFailure Outcome    = "Failure"
+	OutcomeUnknown Outcome    = "Unknown"
 	TimePayload    TimeOrigin = "Payload"
 	TimeEnvelope   TimeOrigin = "Envelope"
 	TimeReceipt    TimeOrigin = "Receipt"
@@ -117,6 +124,10 @@ type NormalizedSignal struct {
 	// activity is what the tool says of its finding.
 	// +required
 	Activity Activity `json:"activity,omitempty"`
+	// outcome is how what it speaks of ended, as event.outcome of the Elastic Common Schema has it. Unknown is an attempt
+	// whose end is not known. Left out where the tool does not say, or where nothing was attempted.
+	// +optional
+	Outcome Outcome `json:"outcome,omitempty"`
 	// users are the people and accounts it speaks of.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64

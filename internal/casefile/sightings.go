@@ -18,10 +18,14 @@ const (
 )
 
 // sightings are the addresses that the signals name, in the order of time, each once for a signal and a moment. A case
-// keeps 64: the first, for it says how the case began, and the newest, which say where it is now.
+// keeps 64: the first, for it says how the case began, and the newest, which say where it is now. An attempt is no
+// sighting: anybody may try somebody's name anywhere, and that says nothing of where the user is.
 func sightings(signals []v1alpha1.Signal) []v1alpha1.Sighting {
 	var out []v1alpha1.Sighting
 	for _, s := range signals {
+		if s.Spec.Outcome == v1alpha1.OutcomeFailure || s.Spec.Outcome == v1alpha1.OutcomeUnknown {
+			continue
+		}
 		when := s.Spec.ObservedTime
 		if when.IsZero() {
 			when = s.Spec.ReceivedTime

@@ -33,6 +33,12 @@ func seen(name string, minute int, addresses ...string) v1alpha1.Signal {
 	})
 }
 
+// ended is a signal whose tool says how what it speaks of ended.
+func ended(outcome v1alpha1.Outcome, s v1alpha1.Signal) v1alpha1.Signal {
+	s.Spec.Outcome = outcome
+	return s
+}
+
 func TestFoldKeepsSightings(t *testing.T) {
 	tests := map[string]struct {
 		signals []v1alpha1.Signal
@@ -46,6 +52,10 @@ func TestFoldKeepsSightings(t *testing.T) {
 		"else it was seen when it was received":        {signals: []v1alpha1.Signal{seen("a", -1, "192.0.2.1")}, want: []string{"9 192.0.2.1 a"}},
 		"what the schema would not take is left out":   {signals: []v1alpha1.Signal{seen("a", 1, strings.Repeat("1", 46), "1")}},
 		"a signal of another case is none of this one": {signals: []v1alpha1.Signal{seen("a", 1, "192.0.2.1"), func() v1alpha1.Signal { s := seen("b", 1, "192.0.2.1"); s.Spec.CaseRef.Name = "x"; return s }()}, want: []string{"1 192.0.2.1 a"}},
+		"what succeeded is a sighting":                 {signals: []v1alpha1.Signal{ended("Success", seen("a", 1, "192.0.2.1"))}, want: []string{"1 192.0.2.1 a"}},
+		"what failed is none":                          {signals: []v1alpha1.Signal{ended("Failure", seen("a", 1, "192.0.2.1")), seen("b", 2, "192.0.2.1")}, want: []string{"2 192.0.2.1 b"}},
+		"nor is an attempt whose end is not known":     {signals: []v1alpha1.Signal{ended("Unknown", seen("a", 1, "192.0.2.1"))}},
+		"an outcome of a later version is a sighting":  {signals: []v1alpha1.Signal{ended("Partial", seen("a", 1, "192.0.2.1"))}, want: []string{"1 192.0.2.1 a"}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

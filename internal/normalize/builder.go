@@ -28,6 +28,8 @@ var categories = map[string]bool{
 
 var activities = map[string]bool{"Create": true, "Update": true, "Resolve": true, "Suppress": true}
 
+var outcomes = map[v1alpha1.Outcome]bool{v1alpha1.OutcomeSuccess: true, v1alpha1.OutcomeFailure: true, v1alpha1.OutcomeUnknown: true}
+
 // builder makes one signal. It lives for one event.
 type builder struct {
 	ctx      context.Context // of the one call that the builder lives in
@@ -220,6 +222,16 @@ func (b *builder) setActivity(value any) bool {
 		return false
 	}
 	b.signal.Activity = v1alpha1.Activity(name)
+	return ok
+}
+
+func (b *builder) setOutcome(value any) bool {
+	name, ok := b.scalar("outcome", value)
+	if ok && !outcomes[v1alpha1.Outcome(name)] {
+		b.warn("outcome: %s is none of Success, Failure, Unknown; it was left out", quoted(name))
+		return false
+	}
+	b.signal.Outcome = v1alpha1.Outcome(name)
 	return ok
 }
 

@@ -72,20 +72,22 @@ func TestFingerprintTellsFindingsApart(t *testing.T) {
 		a, b        string
 		same        bool
 	}{
-		"a repeat at another time":              {nil, base, `{"rule":"r","users":["ana","bob"],"assets":["a"],"time":"2026-11-24T09:30:00Z"}`, true},
-		"entities in another order and case":    {nil, base, `{"rule":"r","users":["Bob","ana"],"assets":["a"]}`, true},
-		"another rule":                          {nil, base, `{"rule":"s","users":["ana","bob"],"assets":["a"]}`, false},
-		"another user":                          {nil, base, `{"rule":"r","users":["ana"],"assets":["a"]}`, false},
-		"another pod of the same name":          {nil, `{"assets":[{"name":"a","uid":"1"}]}`, `{"assets":[{"name":"a","uid":"2"}]}`, false},
-		"what differs beyond the bound":         {nil, long("a"), long("b"), false},
-		"nothing to tell them apart: the event": {nil, `{"rule":"r","x":1}`, `{"rule":"r","x":2}`, false},
-		"nothing to tell them apart, the same":  {nil, `{"rule":"r","x":1}`, `{"x":1,"rule":"r"}`, true},
-		"nothing at all":                        {nil, `{"x":1}`, `{"x":1.0}`, false},
-		"a Mapping that wants the rule alone":   {[]string{"ruleId"}, base, `{"rule":"r","x":2}`, true},
-		"a Mapping whose own fields are empty":  {[]string{"ruleId"}, `{"x":1}`, `{"x":2}`, false},
-		"a Mapping that wants the event's id":   {[]string{"eventId"}, `{"id":"1","rule":"r"}`, `{"id":"1","rule":"s"}`, true},
-		"the same text in users and in hosts":   {nil, `{"users":["x"]}`, `{"hosts":["x"]}`, false},
-		"one user with a comma is not two":      {nil, `{"users":["a,b"]}`, `{"users":["a","b"]}`, false},
+		"a repeat at another time":                {nil, base, `{"rule":"r","users":["ana","bob"],"assets":["a"],"time":"2026-11-24T09:30:00Z"}`, true},
+		"entities in another order and case":      {nil, base, `{"rule":"r","users":["Bob","ana"],"assets":["a"]}`, true},
+		"another rule":                            {nil, base, `{"rule":"s","users":["ana","bob"],"assets":["a"]}`, false},
+		"another user":                            {nil, base, `{"rule":"r","users":["ana"],"assets":["a"]}`, false},
+		"another pod of the same name":            {nil, `{"assets":[{"name":"a","uid":"1"}]}`, `{"assets":[{"name":"a","uid":"2"}]}`, false},
+		"what differs beyond the bound":           {nil, long("a"), long("b"), false},
+		"nothing to tell them apart: the event":   {nil, `{"rule":"r","x":1}`, `{"rule":"r","x":2}`, false},
+		"nothing to tell them apart, the same":    {nil, `{"rule":"r","x":1}`, `{"x":1,"rule":"r"}`, true},
+		"nothing at all":                          {nil, `{"x":1}`, `{"x":1.0}`, false},
+		"an attempt that failed, and its success": {nil, `{"rule":"r","users":["ana"],"outcome":"Failure"}`, `{"rule":"r","users":["ana"],"outcome":"Success"}`, false},
+		"two events that tell an outcome alone":   {nil, `{"outcome":"Failure","x":1}`, `{"outcome":"Failure","x":2}`, false},
+		"a Mapping that wants the rule alone":     {[]string{"ruleId"}, base, `{"rule":"r","x":2}`, true},
+		"a Mapping whose own fields are empty":    {[]string{"ruleId"}, `{"x":1}`, `{"x":2}`, false},
+		"a Mapping that wants the event's id":     {[]string{"eventId"}, `{"id":"1","rule":"r"}`, `{"id":"1","rule":"s"}`, true},
+		"the same text in users and in hosts":     {nil, `{"users":["x"]}`, `{"hosts":["x"]}`, false},
+		"one user with a comma is not two":        {nil, `{"users":["a,b"]}`, `{"users":["a","b"]}`, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -107,7 +109,7 @@ func TestGenericStandsForAPayloadThatCannotBeRead(t *testing.T) {
 	if err := valid(got); err != nil {
 		t.Error(err)
 	}
-	if got.Severity != v1alpha1.SeverityMedium || got.Category != "Other" || !strings.Contains(got.Description, "at byte 1") || len(got.Gaps) != 16 || len(got.Warnings) != 2 {
+	if got.Severity != v1alpha1.SeverityMedium || got.Category != "Other" || !strings.Contains(got.Description, "at byte 1") || len(got.Gaps) != 17 || len(got.Warnings) != 2 {
 		t.Errorf("got %+v", got)
 	}
 	if again := normalize.Generic("Acme", []byte("{"), received.AddDate(0, 0, 1), "another reason"); again.Fingerprint != got.Fingerprint {

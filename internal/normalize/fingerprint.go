@@ -12,7 +12,7 @@ import (
 )
 
 // kindFields tell kinds of findings apart, but no two findings of a kind.
-var kindFields = []string{"category", "title", "severity", "severityOriginal", "confidence", "activity", "ruleId"}
+var kindFields = []string{"category", "title", "severity", "severityOriginal", "confidence", "activity", "outcome", "ruleId"}
 
 // fingerprint is the SHA-256 over the product and the canonical values of the
 // Mapping's fingerprint fields, before they were cut. Where all of those are empty

@@ -46,7 +46,7 @@ func (e *FieldError) Error() string { return e.Path + ": " + e.Err.Error() }
 // Unwrap returns the reason.
 func (e *FieldError) Unwrap() error { return e.Err }
 
-var defaultFingerprint = []string{"ruleId", "users", "hosts", "assets", "indicators"}
+var defaultFingerprint = []string{"ruleId", "outcome", "users", "hosts", "assets", "indicators"}
 
 // environment is built at the first use: it takes a millisecond and keeps what it
 // compiled, so there is one.

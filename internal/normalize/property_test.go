@@ -39,6 +39,9 @@ func valid(s v1alpha1.NormalizedSignal) error {
 	if !slices.Contains([]v1alpha1.Activity{"Create", "Update", "Resolve", "Suppress"}, s.Activity) || s.Severity.Rank() == 0 || s.Category == "" || s.ObservedTimeFrom == "" || s.ObservedTime.IsZero() {
 		wrong = append(wrong, fmt.Errorf("a required field is missing or wrong: %+v", s))
 	}
+	if !slices.Contains([]v1alpha1.Outcome{"", "Success", "Failure", "Unknown"}, s.Outcome) {
+		wrong = append(wrong, fmt.Errorf("outcome %q is none", s.Outcome))
+	}
 	text("title", s.Title, 1, 512)
 	if strings.ContainsAny(s.Title, "\n\r\t\x00\x1b\u2028") {
 		wrong = append(wrong, fmt.Errorf("the title %q is not one line", s.Title))
@@ -90,7 +93,7 @@ func valid(s v1alpha1.NormalizedSignal) error {
 // arbitrary is any JSON, often with the fields that the Mapping reads.
 func arbitrary() *rapid.Generator[any] {
 	keys := rapid.OneOf(rapid.SampledFrom([]string{
-		"title", "severity", "confidence", "text", "time", "activity", "users", "hosts", "assets", "indicators", "techniques", "url", "rule", "id",
+		"title", "severity", "confidence", "text", "time", "activity", "outcome", "users", "hosts", "assets", "indicators", "techniques", "url", "rule", "id",
 		"name", "type", "value", "namespace", "uid",
 	}), rapid.StringN(0, 4, -1))
 	leaf := rapid.OneOf(

@@ -58,6 +58,7 @@ var schema = []schemaField{
 		text("description", maxDescription, func(s *v1alpha1.NormalizedSignal) *string { return &s.Description })},
 	{"observedTime", false, func(s *v1alpha1.SignalMapping) string { return s.ObservedTime }, (*builder).setObservedTime},
 	{"activity", false, func(s *v1alpha1.SignalMapping) string { return s.Activity }, (*builder).setActivity},
+	{"outcome", false, func(s *v1alpha1.SignalMapping) string { return s.Outcome }, (*builder).setOutcome},
 	{"users", false, func(s *v1alpha1.SignalMapping) string { return s.Users },
 		entities("users", func(s *v1alpha1.NormalizedSignal) *[]v1alpha1.Entity { return &s.Users })},
 	{"hosts", false, func(s *v1alpha1.SignalMapping) string { return s.Hosts },

@@ -29,7 +29,7 @@ func object(change func(*v1alpha1.MappingSpec)) *v1alpha1.Mapping {
 		Product: "Acme",
 		Signal: v1alpha1.SignalMapping{
 			Category: "'Identity'", Title: "item.?title", Severity: "severityOf(item.?severity)", SeverityOriginal: "item.?severity",
-			Confidence: "item.?confidence", Description: "item.?text", ObservedTime: "item.?time", Activity: "item.?activity",
+			Confidence: "item.?confidence", Description: "item.?text", ObservedTime: "item.?time", Activity: "item.?activity", Outcome: "item.?outcome",
 			Users: "item.?users", Hosts: "item.?hosts", Assets: "item.?assets", Indicators: "item.?indicators",
 			Techniques: "item.?techniques", SourceURL: "item.?url", RuleID: "item.?rule", EventID: "item.?id",
 		},
@@ -103,13 +103,13 @@ func TestCompileNamesEveryWrongField(t *testing.T) {
 func TestSignalsFillsEveryField(t *testing.T) {
 	got := one(t, compile(t, nil), `{
 		"title": "Odd\nsign-in \u202e", "severity": "critical", "confidence": 70.4, "text": " Line one\nline two ", "time": 1795514400123,
-		"activity": "Update", "users": ["ana", {"name":"ANA","type":"User","displayName":"Ana A"}, null], "hosts": "web-1",
+		"activity": "Update", "outcome": "Failure", "users": ["ana", {"name":"ANA","type":"User","displayName":"Ana A"}, null], "hosts": "web-1",
 		"assets": [{"name":"web-6d4","type":"Pod","namespace":"shop","uid":"u1"}], "indicators": [{"type":"domain","value":"Bücher.Example."}, "see hxxp://evil[.]example/x."],
 		"techniques": ["attack.t1059.001", "T1078 - Valid Accounts", "TA0043-T1595", "container", "T1078"], "url": "https://acme.example/1", "rule": "r1", "id": 42
 	}`)
 	want := v1alpha1.NormalizedSignal{
 		Category: "Identity", Severity: "Critical", SeverityOriginal: "critical", Confidence: new(int32(70)), Title: "Odd sign-in \u202e",
-		Description: "Line one\nline two", Activity: "Update", ObservedTimeFrom: "Payload", SourceURL: "https://acme.example/1", RuleID: "r1", EventID: "42",
+		Description: "Line one\nline two", Activity: "Update", Outcome: "Failure", ObservedTimeFrom: "Payload", SourceURL: "https://acme.example/1", RuleID: "r1", EventID: "42",
 		Users:      []v1alpha1.Entity{{Name: "ana", Type: "User", DisplayName: "Ana A"}},
 		Hosts:      []v1alpha1.Entity{{Name: "web-1", Type: "Host"}},
 		Assets:     []v1alpha1.Entity{{Name: "web-6d4", Type: "Pod", Namespace: "shop", UID: "u1"}},
@@ -119,8 +119,8 @@ func TestSignalsFillsEveryField(t *testing.T) {
 	if at := got.ObservedTime.UTC().Format(time.RFC3339Nano); at != "2026-11-24T10:00:00.123Z" {
 		t.Errorf("observedTime: got %s", at)
 	}
-	if len(got.Explanation) != 16 || len(got.Gaps) != 0 || len(got.Warnings) != 0 {
-		t.Errorf("got %d explanations, gaps %v, warnings %v; want 16 and none", len(got.Explanation), got.Gaps, got.Warnings)
+	if len(got.Explanation) != 17 || len(got.Gaps) != 0 || len(got.Warnings) != 0 {
+		t.Errorf("got %d explanations, gaps %v, warnings %v; want 17 and none", len(got.Explanation), got.Gaps, got.Warnings)
 	}
 	got.Explanation, got.Fingerprint, got.ObservedTime = nil, "", want.ObservedTime
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -173,6 +173,18 @@ func TestSignalsWarnsOfWhatIsDoubtful(t *testing.T) {
 			event: `"activity":"Explode"`, gaps: []string{"activity"}, warning: `activity: "Explode"`,
 			check: func(s v1alpha1.NormalizedSignal) any { return s.Activity }, want: v1alpha1.ActivityCreate,
 		},
+		"an outcome that is none": {
+			event: `"outcome":"failure"`, gaps: []string{"outcome"}, warning: `outcome: "failure" is none of Success, Failure, Unknown`,
+			check: func(s v1alpha1.NormalizedSignal) any { return s.Outcome }, want: v1alpha1.Outcome(""),
+		},
+		"a missing outcome is a gap alone": {
+			event: `"outcome":null,"confidence":"-1"`, gaps: []string{"outcome"}, warning: "confidence: ",
+			check: func(s v1alpha1.NormalizedSignal) any { return s.Outcome }, want: v1alpha1.Outcome(""),
+		},
+		"an outcome that is a list": {
+			event: `"outcome":["Success"]`, gaps: []string{"outcome"}, warning: "outcome: it needs text, the expression gives a list",
+			check: func(s v1alpha1.NormalizedSignal) any { return s.Outcome }, want: v1alpha1.Outcome(""),
+		},
 		"a confidence beyond its bounds": {
 			event: `"confidence":"250"`, warning: "confidence: \"250\" lies outside",
 			check: func(s v1alpha1.NormalizedSignal) any { return *s.Confidence }, want: int32(100),
@@ -202,7 +214,7 @@ func TestSignalsWarnsOfWhatIsDoubtful(t *testing.T) {
 			check: func(s v1alpha1.NormalizedSignal) any { return s.SourceURL }, want: "",
 		},
 	}
-	base := `"title":"t","severity":"low","confidence":1,"text":"x","time":"2026-11-24T09:00:00Z","activity":"Create","users":["u"],"hosts":["h"],"assets":["a"],` +
+	base := `"title":"t","severity":"low","confidence":1,"text":"x","time":"2026-11-24T09:00:00Z","activity":"Create","outcome":"Success","users":["u"],"hosts":["h"],"assets":["a"],` +
 		`"indicators":[{"type":"file","value":"/x"}],"techniques":["T1059"],"url":"https://acme.example/","rule":"r1","id":"i"`
 	m := compile(t, nil)
 	for name, tc := range tests {
