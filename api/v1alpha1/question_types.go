@@ -7,14 +7,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// QuestionKind tells approvals from questions of a playbook.
-// +kubebuilder:validation:Enum=Approval;Choice
+// QuestionKind tells approvals, questions of a playbook and actions whose outcome is unknown apart.
+// +kubebuilder:validation:Enum=Approval;Choice;Resolution
 type QuestionKind string
 
 // The kinds of question.
 const (
 	QuestionApproval QuestionKind = "Approval"
 	QuestionChoice   QuestionKind = "Choice"
+	// QuestionResolution asks what became of an action whose outcome is Unknown. A Decision with the verdict Resolve
+	// says it, and no time is set for it: nothing else ever will.
+	QuestionResolution QuestionKind = "Resolution"
 )
 
 // CaseQuestion is an open question, as the case shows it.
@@ -24,7 +27,7 @@ type CaseQuestion struct {
 	// +kubebuilder:validation:MaxLength=128
 	// +required
 	Handle string `json:"handle,omitempty"`
-	// actionRef names the Action that waits for an approval.
+	// actionRef names the Action that waits for an approval, or whose outcome is unknown.
 	// +optional
 	ActionRef *RecordRef `json:"actionRef,omitempty"`
 	// runRef names the PlaybookRun that waits for a choice.
@@ -34,8 +37,9 @@ type CaseQuestion struct {
 }
 
 // Question is something that people are asked.
+// +kubebuilder:validation:XValidation:rule="self.kind == 'Resolution' || has(self.digest) && has(self.dueTime)",message="a question has a digest and a dueTime, unless it asks for a Resolution"
 type Question struct {
-	// kind tells an approval from a choice.
+	// kind says what is asked for: an approval, a choice, or what became of an action whose outcome is unknown.
 	// +required
 	Kind QuestionKind `json:"kind,omitempty"`
 	// prompt is what is asked.
@@ -70,11 +74,12 @@ type Question struct {
 	// +kubebuilder:validation:Minimum=1
 	// +required
 	Count int32 `json:"count,omitempty"`
-	// digest binds an answer to exactly what was asked: SHA-256 in lower-case hex.
+	// digest binds an answer to exactly what was asked: SHA-256 in lower-case hex. A Resolution has none: it names the
+	// action.
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	// +kubebuilder:validation:MinLength=64
 	// +kubebuilder:validation:MaxLength=64
-	// +required
+	// +optional
 	Digest string `json:"digest,omitempty"`
 	// because says why people are asked.
 	// +kubebuilder:validation:MinLength=1
@@ -84,7 +89,7 @@ type Question struct {
 	// askedTime is when it was asked.
 	// +required
 	AskedTime metav1.MicroTime `json:"askedTime,omitzero"`
-	// dueTime is when it is too late to answer.
-	// +required
+	// dueTime is when it is too late to answer; never for a Resolution.
+	// +optional
 	DueTime metav1.MicroTime `json:"dueTime,omitzero"`
 }

@@ -166,6 +166,47 @@ func TestImmutable(t *testing.T) {
 	}
 }
 
+const (
+	asked    = `askedTime: "2026-11-24T10:00:00.000000Z", count: 1, prompt: Suspend, verb: approve`
+	bound    = asked + `, digest: ` + hex64 + `, dueTime: "2026-11-24T11:00:00.000000Z"`
+	unbound  = "a question has a digest and a dueTime, unless it asks for a Resolution"
+	stepHead = `name: s, state: Waiting, startTime: "2026-11-24T10:00:00.000000Z", question: `
+)
+
+// questionRules are the rules of what is asked, tried on whole statuses.
+var questionRules = []rule{
+	{"cases.status.questions[0]", []string{`{questions: [{handle: h, kind: Resolution, ` + asked + `}]}`, `{questions: [{handle: h, kind: Choice, ` + bound + `}]}`},
+		[]string{`{questions: [{handle: h, kind: Approval, ` + asked + `}]}`, `{questions: [{handle: h, kind: Choice, ` + asked + `, digest: ` + hex64 + `}]}`}, "", unbound},
+	{"actions.status.question", []string{`{question: {kind: Approval, ` + bound + `}}`}, []string{`{question: {kind: Approval, ` + asked + `}}`}, "", unbound},
+	{"playbookruns.status.steps[0].question", []string{`{steps: [{` + stepHead + `{kind: Choice, ` + bound + `}}]}`},
+		[]string{`{steps: [{` + stepHead + `{kind: Choice, ` + asked + `}}]}`}, "", unbound},
+}
+
+// What is asked can be answered: an answer is bound to it, and has a time.
+func TestQuestionRules(t *testing.T) {
+	for _, r := range questionRules {
+		t.Run(r.at, func(t *testing.T) {
+			plural, path, _ := strings.Cut(r.at, ".")
+			u := base(t, plural)
+			u.SetName("asking")
+			must(t, server.Create(t.Context(), u))
+			try := func(status string) error {
+				asks := u.DeepCopy()
+				asks.Object["status"] = value(t, status)
+				return server.Status().Update(t.Context(), asks, client.DryRunAll)
+			}
+			for _, text := range r.accept {
+				if err := try(text); err != nil {
+					t.Errorf("%s: %v", text, err)
+				}
+			}
+			for _, text := range r.reject {
+				rejected(t, try(text), path, r.words)
+			}
+		})
+	}
+}
+
 // The base objects are valid, and each field that must be there is missed when it is not.
 func TestRequiredFields(t *testing.T) {
 	for plural, schema := range schemas(t) {

@@ -195,7 +195,7 @@ var index = regexp.MustCompile(`\[\d+\]`)
 // No rule of the schema is without a test: CEL by its message; patterns, enumerations, bounds and lists by their path.
 func TestEveryRuleHasATest(t *testing.T) {
 	tested := map[string]string{}
-	all := slices.Concat(rules, decisionRules, immutable)
+	all := slices.Concat(rules, decisionRules, immutable, questionRules)
 	for _, some := range []map[string][]rule{verdictRules, connectorRules} {
 		for _, inner := range some {
 			all = append(all, inner...)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/casefile"
 )
 
 // connector makes a connector that offers operations, and a guardrail over them.
@@ -240,6 +241,33 @@ func TestResolve(t *testing.T) {
 			t.Errorf("completion of %s: %s", tt.verb, got.out)
 		}
 	}
+}
+
+// An action whose outcome is unknown is among what a case asks; only resolve answers it, and everything else says so.
+func TestAnUnknownOutcomeIsAsked(t *testing.T) {
+	n := newTenant(t)
+	c := n.openCase("rt-1")
+	a := n.action(c, "page")
+	a.Status.State, a.Status.Message = v1alpha1.ActionUnknown, "it may or may not have happened"
+	n.status(a)
+	c.Status.Questions = casefile.Questions(nil, []v1alpha1.Action{*a})
+	n.status(c)
+	const asks = "Did kubernetes/isolatePod on pod shop/web-6d4f9 happen?"
+	n.mia("queue", "--mine").want(t, exitDone, "you: Did kubernet", "1 of 1 open case asks you.")
+	n.mia("case", "rt-1").want(t, exitDone, asks, "because it may or may not have happened", "one person with the verb resolve",
+		`kubectl casebook resolve rt-1/page --happened -m "…"`, `--did-not -m "…"`, `--retry -m "…"`)
+	const remedy = "Look at the target, then: kubectl casebook resolve rt-1/page --happened|--did-not|--retry"
+	for _, words := range [][]string{{"approve", "rt-1"}, {"deny", "rt-1/page"}, {"answer", "rt-1/page", "yes"}} {
+		n.mia(append(words, "-m", "ok")...).want(t, exitUsage, "cannot "+words[0]+" rt-1/page: whether it happened is not known", remedy)
+	}
+	if got := n.mia("__complete", "approve", ""); strings.Contains(got.out, "rt-1/page") {
+		t.Errorf("completion of approve: %s", got.out)
+	}
+	n.asking(c, "isolate")
+	n.mia("approve", "rt-1", "-m", "ok", "--wait=false").want(t, exitDone, "for case rt-1:", "is recorded") // it is the only one to approve
+	c.Status.State, c.Status.Questions = v1alpha1.CaseClosed, c.Status.Questions[:1]
+	n.status(c)
+	n.mia("queue").want(t, exitDone, "Closed", "you: Did kubernet")
 }
 
 func plain(t *testing.T, in *apiextensionsv1.JSON) any {

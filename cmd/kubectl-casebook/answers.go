@@ -76,6 +76,9 @@ func (a *answer) choose(q v1alpha1.CaseQuestion) {
 func (a *answer) fits(q v1alpha1.CaseQuestion) error {
 	choice := q.Kind == v1alpha1.QuestionChoice
 	switch {
+	case q.Kind == v1alpha1.QuestionResolution:
+		return usagef("cannot %s %s: whether it happened is not known, and that is what it asks", strings.ToLower(string(a.verdict)), a.subject).
+			so("Look at the target, then: kubectl casebook resolve %s --happened|--did-not|--retry -m \"…\"", a.subject)
 	case choice && a.verdict != v1alpha1.VerdictAnswer:
 		return usagef("cannot %s %s: it is a question with the options %s", strings.ToLower(string(a.verdict)), a.subject, strings.Join(q.Options, ", ")).
 			so("Write: kubectl casebook answer %s %s -m \"…\"", a.subject, strings.Join(q.Options, "|"))

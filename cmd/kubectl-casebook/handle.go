@@ -4,6 +4,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,7 +36,7 @@ func parseCase(cmd *cobra.Command, arg string) (string, error) {
 
 // question finds the question that is meant: by its handle, or the only one that is open.
 func question(o *options, c *v1alpha1.Case, handle string, doing string) (v1alpha1.CaseQuestion, error) {
-	open := c.Status.Questions
+	open := answerable(c.Status.Questions)
 	if handle == "" && len(open) == 1 {
 		return open[0], nil
 	}
@@ -47,7 +48,7 @@ func question(o *options, c *v1alpha1.Case, handle string, doing string) (v1alph
 		return v1alpha1.CaseQuestion{}, usagef("cannot %s %s: it has %d open questions, and none is named", doing, c.Name, len(open)).
 			so("Nothing was decided. Name one of them, for example %s/%s", c.Name, open[0].Handle)
 	}
-	for _, q := range open {
+	for _, q := range c.Status.Questions {
 		if q.Handle == handle {
 			return q, nil
 		}
@@ -62,4 +63,13 @@ func question(o *options, c *v1alpha1.Case, handle string, doing string) (v1alph
 	}
 	return v1alpha1.CaseQuestion{}, refusedf("cannot %s %s/%s: no open question has that handle", doing, c.Name, handle).
 		so("Open: %s", strings.Join(handles, ", "))
+}
+
+// answerable leaves out what only resolve answers, unless there is nothing else: then what is said of it names resolve.
+func answerable(open []v1alpha1.CaseQuestion) []v1alpha1.CaseQuestion {
+	out := slices.DeleteFunc(slices.Clone(open), func(q v1alpha1.CaseQuestion) bool { return q.Kind == v1alpha1.QuestionResolution })
+	if len(out) == 0 {
+		return open
+	}
+	return out
 }

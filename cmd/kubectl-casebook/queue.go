@@ -59,7 +59,7 @@ func (f *queueFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 func (f *queueFlags) shows(of *v1alpha1.Case, viewer report.Viewer) bool {
-	if !f.all && !report.Open(of) {
+	if !f.all && !report.Waits(of) {
 		return false
 	}
 	asked := slices.ContainsFunc(of.Status.Questions, func(q v1alpha1.CaseQuestion) bool { return viewer.May(q.Question) })

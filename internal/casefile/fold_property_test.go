@@ -64,7 +64,7 @@ func drawWorld(t *testing.T, r *rapid.T, typ *casefile.Type) casefile.World {
 	}
 	w.Runs = distinct(w.Runs, func(p v1alpha1.PlaybookRun) string { return p.Name })
 	for range rapid.IntRange(0, 4).Draw(r, "actions") {
-		state := rapid.SampledFrom([]v1alpha1.ActionState{"Succeeded", "Failed", "Asking"}).Draw(r, "action state")
+		state := rapid.SampledFrom([]v1alpha1.ActionState{"Succeeded", "Failed", "Asking", "Unknown"}).Draw(r, "action state")
 		one := action(names.Draw(r, "action"), state, minute.Draw(r, "ended"), rapid.SampledFrom([]string{"", "n1"}).Draw(r, "rollback of"))
 		one.Status.Question = &v1alpha1.Question{Kind: v1alpha1.QuestionApproval, DueTime: at(minute.Draw(r, "due"))}
 		w.Actions = append(w.Actions, one)

@@ -155,6 +155,8 @@ func TestFoldState(t *testing.T) {
 		"a run ended after it was reopened":                   {[]func(*casefile.World){decisions(decision("d", "Close", 10), reopen), runs(run("r", v1alpha1.RunSucceeded, 21, made("Resolved")))}, "Resolved"},
 		"it was closed again":                                 {[]func(*casefile.World){decisions(decision("d", "Close", 10), reopen, decision("e", "Close", 30))}, "Closed"},
 		"a run's closure before the reopening does not count": {[]func(*casefile.World){runs(run("r", v1alpha1.RunSucceeded, 5, closing("Test", 5))), decisions(reopen)}, "Triage"},
+		"a run closed it, and an outcome is unknown":          {[]func(*casefile.World){runs(run("r", v1alpha1.RunSucceeded, 1, closing("BenignPositive", 1))), actions(action("revoke", v1alpha1.ActionUnknown, 1, ""))}, "Triage"},
+		"a run closed it, and then an outcome was unknown":    {[]func(*casefile.World){was("Closed"), runs(run("r", v1alpha1.RunSucceeded, 1, closing("BenignPositive", 1))), actions(action("revoke", v1alpha1.ActionUnknown, 2, ""))}, "Closed"},
 		"a merged case stays merged":                          {[]func(*casefile.World){was("Merged"), decisions(decision("d", "Close", 10))}, "Merged"},
 	}
 	for name, tc := range tests {
@@ -251,7 +253,10 @@ func TestFoldShowsWhatPeopleCanAnswer(t *testing.T) {
 	pending.Status.Question = &v1alpha1.Question{Kind: v1alpha1.QuestionApproval, DueTime: at(30)}
 	ready := action("ready", v1alpha1.ActionReady, 0, "")
 	ready.Status.Question = pending.Status.Question
-	w := world(t, actions(ready, pending), runs(
+	unknown := action("revoke", v1alpha1.ActionUnknown, 3, "")
+	unknown.Spec.Operation, unknown.Spec.Target = "idp/revokeSessions", v1alpha1.Target{Type: "User", Name: "ana"}
+	unknown.Status.Question, unknown.Status.Message = pending.Status.Question, "it may or may not have happened" // it was approved
+	w := world(t, actions(ready, pending, unknown), runs(
 		run("late", v1alpha1.RunWaiting, 0, asking("keep", 60), asking("overdue", 4)),
 		run("soon", v1alpha1.RunWaiting, 0, asking("keep", 10)),
 		run("ended", v1alpha1.RunFailed, 0, asking("gone", 10)),
@@ -267,13 +272,20 @@ func TestFoldShowsWhatPeopleCanAnswer(t *testing.T) {
 		}
 		return out
 	}
-	want := []string{"keep of soon uid-soon", "suspend of suspend uid-suspend", "keep of late uid-late"}
+	want := []string{"revoke of revoke uid-revoke", "keep of soon uid-soon", "suspend of suspend uid-suspend", "keep of late uid-late"}
 	if diff := cmp.Diff(want, handles(casefile.Fold(t.Context(), w, at(5).Time).Status)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	w.Decisions = []v1alpha1.Decision{decision("d", "Close", 1)}
-	if got := handles(casefile.Fold(t.Context(), w, at(5).Time).Status); len(got) != 0 {
-		t.Errorf("a closed case asks %q", got)
+	closed := casefile.Fold(t.Context(), w, at(5).Time).Status
+	resolution := []v1alpha1.CaseQuestion{{
+		Handle: "revoke", ActionRef: &v1alpha1.RecordRef{Name: "revoke", UID: "uid-revoke"}, Question: v1alpha1.Question{
+			Kind: v1alpha1.QuestionResolution, Prompt: "Did idp/revokeSessions on user ana happen? Look at the target, then say so.",
+			Because: "it may or may not have happened", Verb: "resolve", Count: 1, AskedTime: at(3),
+		},
+	}}
+	if diff := cmp.Diff(resolution, closed.Questions); diff != "" {
+		t.Errorf("what a closed case asks (-want +got):\n%s", diff)
 	}
 }
 

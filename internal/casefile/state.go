@@ -4,6 +4,7 @@
 package casefile
 
 import (
+	"slices"
 	"time"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
@@ -17,6 +18,8 @@ type events struct {
 	closure *v1alpha1.Closure
 }
 
+// eventsOf finds them. What a run closes stays open until a person said what became of
+// every action whose outcome is Unknown, as it does for people (decision.Input).
 func eventsOf(w World) events {
 	var e events
 	for _, d := range w.Decisions { // they are sorted by time
@@ -24,8 +27,11 @@ func eventsOf(w World) events {
 			e.reopened = DecidedTime(&d).Time
 		}
 	}
+	held := w.Case.Status.State != v1alpha1.CaseClosed && slices.ContainsFunc(w.Actions, func(a v1alpha1.Action) bool {
+		return a.Status.State == v1alpha1.ActionUnknown
+	})
 	for _, r := range w.Runs {
-		if c := r.Status.Closure; c != nil && r.Status.State != v1alpha1.RunRolledBack {
+		if c := r.Status.Closure; c != nil && r.Status.State != v1alpha1.RunRolledBack && !held {
 			e.close(*c)
 		}
 	}

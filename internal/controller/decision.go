@@ -203,16 +203,12 @@ func (k *decisionKind) going(ctx context.Context, d *v1alpha1.Decision, w *decis
 	runs.Items = slices.DeleteFunc(runs.Items, func(r v1alpha1.PlaybookRun) bool { return r.Spec.CaseRef.UID != d.Spec.CaseRef.UID })
 	actions.Items = slices.DeleteFunc(actions.Items, func(a v1alpha1.Action) bool { return a.Spec.CaseRef.UID != d.Spec.CaseRef.UID })
 	if questions := casefile.Questions(runs.Items, actions.Items); len(questions) > 0 {
-		w.CloseError = fmt.Errorf("could not close the case: %s/%s is still open; answer it first, so that nothing is left half done",
-			w.Case.Name, questions[0].Handle)
-		return nil
-	}
-	for _, a := range actions.Items {
-		if a.Status.State == v1alpha1.ActionUnknown {
-			w.CloseError = fmt.Errorf("could not close the case: whether %s/%s happened is not known; resolve it first, so that the record ends with what is so",
-				w.Case.Name, a.Spec.Handle)
-			return nil
+		subject, first := w.Case.Name+"/"+questions[0].Handle, "is still open; answer it first, so that nothing is left half done"
+		if questions[0].Kind == v1alpha1.QuestionResolution {
+			subject, first = "whether "+subject, "happened is not known; resolve it first, so that the record ends with what is so"
 		}
+		w.CloseError = fmt.Errorf("could not close the case: %s %s", subject, first)
+		return nil
 	}
 	for _, run := range runs.Items {
 		stalled := meta.IsStatusConditionTrue(run.Status.Conditions, v1alpha1.StalledCondition)

@@ -243,7 +243,27 @@ func TestBrokenTargets(t *testing.T) {
 			}
 		})
 	}
+	resolveWhatIsAsked(t, w, c, directories["500-always"].action(t, "that gave up", hasEnded))
 	w.Check()
+}
+
+// resolveWhatIsAsked: what became of an action is among what its case asks, until a person says it. Nothing else answers
+// it, and the case is not closed before.
+func resolveWhatIsAsked(t *testing.T, w *fixture.World, c *v1alpha1.Case, a *v1alpha1.Action) {
+	t.Helper()
+	q := w.AwaitQuestion(c, a.Spec.Handle)
+	if q.Kind != v1alpha1.QuestionResolution || q.ActionRef == nil || q.ActionRef.Name != a.Name || c.Status.Questions[0].Handle != q.Handle {
+		t.Errorf("the case asks %+v, want first of all what became of %s", c.Status.Questions, a.Name)
+	}
+	q.Digest = a.Spec.PlanDigest
+	w.Judged(w.Decide(fixture.Lead, c, fixture.Approve(q, "ok")), v1alpha1.DecisionVoid, v1alpha1.StaleReason, "kubectl casebook resolve "+c.Name+"/"+q.Handle)
+	w.Judged(w.Decide(fixture.Lead, c, fixture.Close("TruePositive", "done")), v1alpha1.DecisionVoid, v1alpha1.InvalidSpecReason, c.Name+"/"+q.Handle+" happened is not known")
+	w.Judged(w.Decide(fixture.Lead, c, v1alpha1.DecisionSpec{Verdict: v1alpha1.VerdictResolve, Message: "she is active", Resolve: &v1alpha1.ResolveDecision{
+		ActionRef: *q.ActionRef, Outcome: v1alpha1.ResolveDidNot,
+	}}), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
+	fixture.Await(w, c, "to ask no more what became of it", func(c *v1alpha1.Case) bool {
+		return !slices.ContainsFunc(c.Status.Questions, func(q v1alpha1.CaseQuestion) bool { return q.Kind == v1alpha1.QuestionResolution })
+	})
 }
 
 // TestConnectorWhoseSecretCannotBeRead: it says which Secret is missing or may not be read, an action on it fails and

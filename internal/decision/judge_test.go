@@ -155,7 +155,11 @@ func TestJudgeWhatIsAsked(t *testing.T) {
 		"it was answered or withdrawn":   {judged(approve, func(in *decision.Input) { in.Question.Open = false }), late, "it is over"},
 		"what is asked has changed": {judged(approve, func(in *decision.Input) { in.Question.Digest = changed }), stale,
 			"changed since it was shown (digest 9b1c…e07a then, 77aa…0001 now); look again with kubectl casebook case ida-7f3k2 and decide again. It now asks: Suspend ana@example.com?"},
-		"an approval of a choice":  {judged(answer, func(in *decision.Input) { in.Decision.Spec.Verdict = approve }), stale, "it asks for a choice of keepIt, release"},
+		"an approval of a choice": {judged(answer, func(in *decision.Input) { in.Decision.Spec.Verdict = approve }), stale, "it asks for a choice of keepIt, release"},
+		"an approval of what nobody knows": {judged(approve, func(in *decision.Input) {
+			a := v1alpha1.Action{Spec: v1alpha1.ActionSpec{Handle: "suspend"}, Status: v1alpha1.ActionStatus{State: v1alpha1.ActionUnknown, Question: &in.Question.Question}}
+			in.Question = decision.Find("suspend", digest, nil, []v1alpha1.Action{a})
+		}), stale, "whether it happened is not known, and that is what it asks; look at the target, then: kubectl casebook resolve ida-7f3k2/suspend --happened|--did-not|--retry"},
 		"a choice for an approval": {judged(approve, func(in *decision.Input) { in.Decision.Spec.Verdict = answer }), stale, "it asks for an approval"},
 		"an option that is not there": {judged(answer, func(in *decision.Input) { in.Decision.Spec.Answer.Option = "burnIt" }), invalid,
 			`could not answer ida-7f3k2/keep with "burnIt": choose one of keepIt, release`},

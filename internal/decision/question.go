@@ -31,12 +31,11 @@ type Held struct {
 // ever asked under that handle.
 func Find(handle, digest string, runs []v1alpha1.PlaybookRun, actions []v1alpha1.Action) *Held {
 	var found []Held
-	for _, a := range actions {
-		if a.Spec.Handle == handle && a.Status.Question != nil {
-			found = append(found, Held{
-				Question: *a.Status.Question.DeepCopy(), Open: a.Status.State == v1alpha1.ActionAsking,
-				Requester: a.Spec.Requester, Holder: a.Name,
-			})
+	for i := range actions {
+		a := &actions[i]
+		asks := casefile.Asks(a)
+		if q := cmp.Or(asks, a.Status.Question); a.Spec.Handle == handle && q != nil {
+			found = append(found, Held{Question: *q.DeepCopy(), Open: asks != nil, Requester: a.Spec.Requester, Holder: a.Name})
 		}
 	}
 	for _, r := range runs {
@@ -87,6 +86,9 @@ func questionStands(in Input, now time.Time) *Ruling {
 	}
 	q := in.Question
 	switch {
+	case q.Kind == v1alpha1.QuestionResolution:
+		return void(v1alpha1.StaleReason, "could not %s: whether it happened is not known, and that is what it asks; look at the target, then: kubectl casebook resolve %s/%s --happened|--did-not|--retry -m \"…\"",
+			deed(in), spec.CaseRef.Name, spec.Answer.Handle)
 	case (q.Kind == v1alpha1.QuestionChoice) != (spec.Verdict == v1alpha1.VerdictAnswer):
 		return void(v1alpha1.StaleReason, "could not %s: it asks for %s; look again and decide on that", deed(in), wants(q.Question))
 	case !q.Open:

@@ -155,6 +155,7 @@ func TestFind(t *testing.T) {
 		"nothing asks":                       {actions: []v1alpha1.Action{{Spec: v1alpha1.ActionSpec{Handle: "suspend"}}}},
 		"an action asks":                     {actions: []v1alpha1.Action{asking("a", v1alpha1.ActionAsking, digest)}, want: "a true"},
 		"an action asked":                    {actions: []v1alpha1.Action{asking("a", v1alpha1.ActionReady, digest)}, want: "a false"},
+		"what became of it is asked":         {actions: []v1alpha1.Action{asking("a", v1alpha1.ActionUnknown, digest)}, want: "a true"},
 		"a run asks":                         {runs: []v1alpha1.PlaybookRun{waiting("r", v1alpha1.RunWaiting, v1alpha1.StepWaiting, digest)}, want: "r true"},
 		"a run asked":                        {runs: []v1alpha1.PlaybookRun{waiting("r", v1alpha1.RunRunning, v1alpha1.StepSucceeded, digest)}, want: "r false"},
 		"a run that ended asks nothing":      {runs: []v1alpha1.PlaybookRun{waiting("r", v1alpha1.RunAborted, v1alpha1.StepWaiting, digest)}, want: "r false"},

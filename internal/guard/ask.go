@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/casefile"
 )
 
 // What an ask says where its Guardrail does not.
@@ -79,12 +80,8 @@ func (v Verdict) Question(of v1alpha1.ActionSpec, now time.Time) *v1alpha1.Quest
 	if v.Ask == nil {
 		return nil
 	}
-	target := of.Target.Name
-	if of.Target.Namespace != "" {
-		target = of.Target.Namespace + "/" + target
-	}
 	return &v1alpha1.Question{
-		Kind: v1alpha1.QuestionApproval, Prompt: fmt.Sprintf("%s on %s %s?", of.Operation, strings.ToLower(of.Target.Type), target),
+		Kind: v1alpha1.QuestionApproval, Prompt: fmt.Sprintf("%s on %s?", of.Operation, casefile.DescribeTarget(of.Target)),
 		Verb: v.Ask.Verb, Groups: v.Ask.Groups, Excluded: ExcludedFrom(*v.Ask, of.Requester, of.Author), Count: v.Ask.Count,
 		Digest: of.PlanDigest, Because: v.Because, DueTime: metav1.NewMicroTime(now.Add(v.Ask.ValidFor.Duration)),
 	}

@@ -6,8 +6,6 @@ package report
 import (
 	"fmt"
 	"strings"
-
-	"github.com/casebook-dev/casebook/api/v1alpha1"
 )
 
 // caseColumn is how wide the first column of a section's rows is, where rows have columns.
@@ -152,7 +150,11 @@ func (c Case) asked(p *page) {
 func (c Case) asks(p *page) {
 	label := "ASKS"
 	for _, q := range c.Questions {
-		p.section(label, Escape(q.Handle)+"   until "+p.minute(q.DueTime)+", "+p.away(q.DueTime))
+		when := "since " + p.minute(q.AskedTime) + ", " + p.away(q.AskedTime)
+		if !q.DueTime.IsZero() {
+			when = "until " + p.minute(q.DueTime) + ", " + p.away(q.DueTime)
+		}
+		p.section(label, Escape(q.Handle)+"   "+when)
 		for _, line := range p.fold(Prose(q.Prompt), p.width()-labelWidth) {
 			p.line(strings.Repeat(" ", labelWidth) + p.paint(warn, line))
 		}
@@ -178,9 +180,6 @@ func (c Case) canDo(p *page) {
 		commands, actions = []string{"kubectl casebook reopen " + name + " -m \"…\""}, nil // first of all
 	}
 	for _, action := range actions {
-		if action.State == string(v1alpha1.ActionUnknown) {
-			commands = append(commands, "kubectl casebook resolve "+Escape(action.Handle)+" --happened -m \"…\"", "  (or --did-not, or --retry)")
-		}
 		if action.canRollBack() {
 			commands = append(commands, "kubectl casebook rollback "+Escape(action.Handle)+" -m \"…\"")
 		}

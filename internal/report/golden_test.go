@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/casefile"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -119,7 +120,13 @@ func TestQueueText(t *testing.T) {
 	late.Name, late.Status.Severity = "rt-77777", v1alpha1.SeverityHigh
 	late.Status.Questions = late.Status.Questions[:1]
 	late.Status.Questions[0].DueTime = metav1.NewMicroTime(screen(t).Now.Add(-5 * time.Minute))
-	cases := []v1alpha1.Case{quiet, *late, waiting}
+	doubt := late.DeepCopy() // nobody else will say it, so it comes before what is due
+	doubt.Name, doubt.Status.State = "rt-55555", v1alpha1.CaseClosed
+	doubt.Status.Questions = casefile.Questions(nil, []v1alpha1.Action{{
+		Spec:   v1alpha1.ActionSpec{Handle: "page", Operation: "pager/page", Target: v1alpha1.Target{Type: "User", Name: "ana"}},
+		Status: v1alpha1.ActionStatus{State: v1alpha1.ActionUnknown},
+	}})
+	cases := []v1alpha1.Case{quiet, *late, waiting, *doubt}
 	golden(t, "queue-lead.txt", NewQueue(cases, lead, screen(t).Now).Text(screen(t)))
 	golden(t, "queue-analyst.txt", NewQueue(cases, analyst, screen(t).Now).Text(screen(t)))
 	golden(t, "queue-empty.txt", NewQueue(nil, analyst, screen(t).Now).Text(screen(t)))

@@ -20,15 +20,16 @@ type Question struct {
 	Options []string `json:"options,omitempty"`
 	Because string   `json:"because,omitempty"`
 	// Who says in words who may answer; Yours, whether the viewer is one of them.
-	Who       string    `json:"who"`
-	Yours     bool      `json:"yours"`
-	Verb      string    `json:"verb"`
-	Groups    []string  `json:"groups,omitempty"`
-	Excluded  []string  `json:"excluded,omitempty"`
-	Count     int32     `json:"count"`
-	Digest    string    `json:"digest"`
+	Who      string   `json:"who"`
+	Yours    bool     `json:"yours"`
+	Verb     string   `json:"verb"`
+	Groups   []string `json:"groups,omitempty"`
+	Excluded []string `json:"excluded,omitempty"`
+	Count    int32    `json:"count"`
+	// Digest and DueTime are empty where what became of an action is asked: see Kind.
+	Digest    string    `json:"digest,omitempty"`
 	AskedTime time.Time `json:"askedTime"`
-	DueTime   time.Time `json:"dueTime"`
+	DueTime   time.Time `json:"dueTime,omitzero"`
 	Action    string    `json:"action,omitempty"`
 	Run       string    `json:"run,omitempty"`
 }
@@ -55,6 +56,10 @@ func QuestionsOf(c *v1alpha1.Case, viewer Viewer) []Question {
 
 // commands are the lines that answer the question.
 func (q Question) commands() []string {
+	if q.Kind == string(v1alpha1.QuestionResolution) {
+		resolve := "kubectl casebook resolve " + Escape(q.Handle)
+		return []string{resolve + " --happened -m \"…\"", resolve + " --did-not -m \"…\"", resolve + " --retry -m \"…\""}
+	}
 	if q.Kind == string(v1alpha1.QuestionChoice) {
 		out := make([]string, len(q.Options))
 		for i, option := range q.Options {

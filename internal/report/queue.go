@@ -16,8 +16,8 @@ import (
 // Queue is the list of cases that wait for people, the most urgent first.
 type Queue struct {
 	Cases []QueueRow `json:"cases"`
-	// Open counts the open cases of the list, Yours those that ask the viewer, Overdue those whose question is past its
-	// time.
+	// Open counts the open cases of the list, and the closed ones that still ask what became of an action; Yours those
+	// that ask the viewer, Overdue those whose question is past its time.
 	Open    int `json:"open"`
 	Yours   int `json:"yours"`
 	Overdue int `json:"overdue"`
@@ -45,7 +45,7 @@ func NewQueue(cases []v1alpha1.Case, viewer Viewer, now time.Time) Queue {
 	for i := range cases {
 		row := queueRow(&cases[i], viewer)
 		queue.Cases = append(queue.Cases, row)
-		if Open(&cases[i]) {
+		if Waits(&cases[i]) {
 			queue.Open++
 		}
 		if slices.ContainsFunc(row.Questions, func(q Question) bool { return q.Yours }) {
@@ -66,6 +66,9 @@ func queueRow(c *v1alpha1.Case, viewer Viewer) QueueRow {
 		OpenedTime: c.CreationTimestamp.UTC(), Questions: QuestionsOf(c, viewer),
 	}
 	for _, q := range row.Questions {
+		if q.DueTime.IsZero() {
+			continue
+		}
 		if row.DueTime.IsZero() || q.DueTime.Before(row.DueTime) {
 			row.DueTime = q.DueTime
 		}
@@ -73,11 +76,14 @@ func queueRow(c *v1alpha1.Case, viewer Viewer) QueueRow {
 	return row
 }
 
-// byUrgency puts the severe first, among equals what is due first, then what waits longest.
+// byUrgency puts the severe first, among equals what asks for ever, then what is due first, then what waits longest.
 func byUrgency(a, b QueueRow) int {
 	rank := func(row QueueRow) int { return v1alpha1.Severity(row.Severity).Rank() }
 	due := func(row QueueRow) int64 {
-		if row.DueTime.IsZero() {
+		switch {
+		case slices.ContainsFunc(row.Questions, func(q Question) bool { return q.DueTime.IsZero() }):
+			return -1 << 63
+		case row.DueTime.IsZero():
 			return 1<<63 - 1
 		}
 		return row.DueTime.UnixNano()

@@ -127,6 +127,9 @@ func (r *Records) Run(name string) *v1alpha1.PlaybookRun {
 	return nil
 }
 
+// Waits tells whether a case is open, or closed and still asks what became of an action.
+func Waits(c *v1alpha1.Case) bool { return Open(c) || len(c.Status.Questions) > 0 }
+
 // Open tells whether a case still takes decisions other than reopening.
 func Open(c *v1alpha1.Case) bool {
 	return c.Status.State != v1alpha1.CaseClosed && c.Status.State != v1alpha1.CaseMerged

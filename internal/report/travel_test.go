@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/casefile"
 )
 
 // travel is the use case of impossible travel: sign-ins from two places, an outcome that nobody knows, a manager who
@@ -166,6 +167,7 @@ func TestTravelTexts(t *testing.T) {
 	golden(t, "travel-timeline.txt", NewTimeline(r).Text(screen(t)))
 	golden(t, "travel-why.txt", NewWhy(r).Text(screen(t)))
 	r.Actions[0].Status.State, r.Actions[0].Status.EndTime, r.Actions[0].Status.Message = v1alpha1.ActionUnknown, nil, "the connection was reset"
+	r.Case.Status.Questions = casefile.Questions(nil, r.Actions)
 	golden(t, "travel-case.txt", NewCase(r, lead).Text(screen(t)))
 	encoded, err := Encode(FormatJSON, NewCase(r, lead))
 	if err != nil {
