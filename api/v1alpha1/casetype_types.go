@@ -16,7 +16,7 @@ import (
 // +kubebuilder:resource:scope=Namespaced,shortName=ct,categories={casebook,casebook-config}
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Queue",type=string,JSONPath=`.spec.queue`
-// +kubebuilder:printcolumn:name="Playbooks",type=string,JSONPath=`.spec.playbooks[*].name`
+// +kubebuilder:printcolumn:name="Playbooks",type=string,JSONPath=`.status.starts`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type CaseType struct {
@@ -194,6 +194,11 @@ type Closing struct {
 // CaseTypeStatus is what the controller found.
 type CaseTypeStatus struct {
 	StatusHead `json:",inline"`
+	// starts names the playbooks in one line, as many as fit, for kubectl get.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Starts string `json:"starts,omitempty"`
 }
 
 // CaseTypeList is a list of CaseType objects.

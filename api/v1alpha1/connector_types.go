@@ -17,7 +17,7 @@ import (
 // +kubebuilder:resource:scope=Namespaced,shortName=conn,categories={casebook,casebook-config}
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Tool",type=string,JSONPath=`.status.tool`
-// +kubebuilder:printcolumn:name="Operations",type=string,JSONPath=`.status.operations[*].name`
+// +kubebuilder:printcolumn:name="Operations",type=string,JSONPath=`.status.offers`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type Connector struct {
@@ -143,6 +143,11 @@ type ConnectorStatus struct {
 	// +kubebuilder:validation:MaxItems=128
 	// +optional
 	Operations []DeclaredOperation `json:"operations,omitempty"`
+	// offers names the operations in one line, as many as fit, for kubectl get.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Offers string `json:"offers,omitempty"`
 	// revision names the ControllerRevision of the operations that new runs and actions pin; empty for a connector whose
 	// operations are in code.
 	// +kubebuilder:validation:MinLength=1

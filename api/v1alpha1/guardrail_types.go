@@ -14,7 +14,7 @@ import (
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Namespaced,shortName=gr,categories={casebook,casebook-config}
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Operations",type=string,JSONPath=`.spec.covers`
+// +kubebuilder:printcolumn:name="Operations",type=string,JSONPath=`.status.covers`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type Guardrail struct {
@@ -212,6 +212,11 @@ type Ask struct {
 // GuardrailStatus is what the controller found.
 type GuardrailStatus struct {
 	StatusHead `json:",inline"`
+	// covers names the operations it covers in one line, as many as fit, for kubectl get.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Covers string `json:"covers,omitempty"`
 }
 
 // GuardrailList is a list of Guardrail objects.

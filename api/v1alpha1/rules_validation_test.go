@@ -190,6 +190,28 @@ func tryRule(t *testing.T, r rule) {
 	}
 }
 
+var oneOf = regexp.MustCompile(`\[(0|\?[^]]*)\]`)
+
+// A column of kubectl get prints the first thing that its path finds, and what is no scalar as raw JSON: each path finds
+// one scalar.
+func TestColumnsPrintOneThing(t *testing.T) {
+	for plural, version := range versions(t) {
+		for _, column := range version.AdditionalPrinterColumns {
+			at := version.Schema.OpenAPIV3Schema
+			for _, name := range strings.Split(strings.TrimPrefix(oneOf.ReplaceAllString(column.JSONPath, ".[0]"), "."), ".") {
+				next := at.Properties[name]
+				if name == "[0]" && at.Items != nil {
+					next = *at.Items.Schema
+				}
+				at = &next
+			}
+			if scalar := slices.Contains([]string{"string", "integer", "boolean"}, at.Type); !scalar && !strings.HasPrefix(column.JSONPath, ".metadata.") {
+				t.Errorf("%s: the column %s prints %s, which is no scalar but %q", plural, column.Name, column.JSONPath, at.Type)
+			}
+		}
+	}
+}
+
 var index = regexp.MustCompile(`\[\d+\]`)
 
 // No rule of the schema is without a test: CEL by its message; patterns, enumerations, bounds and lists by their path.

@@ -158,18 +158,28 @@ func rejected(t *testing.T, err error, field, words string) {
 // schemas are the schemas of config/crd by plural name.
 func schemas(t *testing.T) map[string]*schemaProps {
 	t.Helper()
+	found := map[string]*schemaProps{}
+	for plural, version := range versions(t) {
+		found[plural] = version.Schema.OpenAPIV3Schema
+	}
+	return found
+}
+
+// versions are the only versions of the kinds of config/crd by plural name.
+func versions(t *testing.T) map[string]apiextensionsv1.CustomResourceDefinitionVersion {
+	t.Helper()
 	root, err := controlplane.Root()
 	must(t, err)
 	files, err := filepath.Glob(filepath.Join(root, "config", "crd", "*.yaml"))
 	must(t, err)
-	found := map[string]*schemaProps{}
+	found := map[string]apiextensionsv1.CustomResourceDefinitionVersion{}
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
 		must(t, err)
 		crd := &apiextensionsv1.CustomResourceDefinition{}
 		must(t, yaml.Unmarshal(raw, crd))
 		if crd.Kind == "CustomResourceDefinition" {
-			found[crd.Spec.Names.Plural] = crd.Spec.Versions[0].Schema.OpenAPIV3Schema
+			found[crd.Spec.Names.Plural] = crd.Spec.Versions[0]
 		}
 	}
 	if len(found) != len(bases) {

@@ -94,6 +94,33 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// What kubectl get shows in one line is there, usable or not.
+func TestConfigurationSaysInOneLineWhatItIsAbout(t *testing.T) {
+	t.Parallel()
+	w := fixture.NewTenant(t, func(o client.Object) {
+		if ct, ok := o.(*v1alpha1.CaseType); ok {
+			ct.Spec.Playbooks = append(ct.Spec.Playbooks, v1alpha1.CasePlaybook{Name: "isolate-again"})
+		}
+	})
+	w.Run(fixture.Faults{})
+	named := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: w.Namespace} }
+	g := &v1alpha1.Guardrail{ObjectMeta: named("runtime-containment")}
+	fixture.Await(w, g, "to say what it covers", func(g *v1alpha1.Guardrail) bool { return g.Status.Covers == strings.Join(g.Spec.Covers, ", ") })
+	g.Spec.Covers, g.Spec.Rules[1].If = []string{"kubernetes/isolatePod", "kubernetes/releasePod", "idp/suspendUser"}, "severity >"
+	if err := fixture.Admin().Update(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	fixture.Await(w, g, "to say what it covers now, and that it does not compile", func(g *v1alpha1.Guardrail) bool {
+		return g.Status.Covers == "kubernetes/isolatePod, kubernetes/releasePod, …" && meta.IsStatusConditionTrue(g.Status.Conditions, v1alpha1.StalledCondition)
+	})
+	fixture.Await(w, &v1alpha1.CaseType{ObjectMeta: named("runtime-threat")}, "to name a playbook that is missing", func(ct *v1alpha1.CaseType) bool {
+		return ct.Status.Starts == "isolate-pod, isolate-again" && meta.IsStatusConditionTrue(ct.Status.Conditions, v1alpha1.StalledCondition)
+	})
+	fixture.Await(w, &v1alpha1.Connector{ObjectMeta: named("kubernetes")}, "to say what it offers", func(c *v1alpha1.Connector) bool {
+		return strings.HasPrefix(c.Status.Offers, c.Status.Operations[0].Name+", ")
+	})
+}
+
 // A run goes on with the revision it pinned, whatever becomes of its playbook.
 func TestRunGoesOnWithItsPinnedRevision(t *testing.T) {
 	t.Parallel()

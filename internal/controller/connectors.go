@@ -157,6 +157,7 @@ func known(err error) error {
 // Decide notes what the connector offers, whether or not its target answers: a run pins it either way.
 func (*connectorKind) Decide(_ context.Context, c *v1alpha1.Connector, w connectorWorld, _ time.Time) loop.Plan[*appsv1.ControllerRevision] {
 	c.Status.Tool, c.Status.Operations = w.kind, connector.Declared(w.operations)
+	c.Status.Offers = oneLine(c.Status.Operations, func(o v1alpha1.DeclaredOperation) string { return o.Name })
 	plan := loop.Plan[*appsv1.ControllerRevision]{
 		Recheck:  probeEvery,
 		Headline: metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReadyReason, Message: "in use"},

@@ -87,8 +87,8 @@ func setupConfig(mgr ctrl.Manager, direct client.Client, o Options, _ *Sealer) e
 	return nil
 }
 
-func configLoop[T loop.Object](mgr ctrl.Manager, o Options, name string, check func(context.Context, T) (func(T), error), recheck time.Duration) *loop.Loop[T, func(T), struct{}] {
-	return &loop.Loop[T, func(T), struct{}]{
+func configLoop[T loop.Object](mgr ctrl.Manager, o Options, name string, check func(context.Context, T) (func(T), error), recheck time.Duration) *loop.Loop[T, checked[T], struct{}] {
+	return &loop.Loop[T, checked[T], struct{}]{
 		Kind: configKind[T]{check: check, recheck: recheck}, Headline: v1alpha1.ReadyCondition, Client: mgr.GetClient(),
 		Events: mgr.GetEventRecorder(name), Actor: name, Clock: o.Clock, StalledRecheck: stalledRecheck,
 	}
