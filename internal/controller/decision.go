@@ -25,6 +25,7 @@ import (
 	"github.com/casebook-dev/casebook/internal/fault"
 	"github.com/casebook-dev/casebook/internal/guard"
 	"github.com/casebook-dev/casebook/internal/kube"
+	"github.com/casebook-dev/casebook/internal/playbook"
 )
 
 // decisionKind judges each Decision once, and makes the Action that one by hand asks for. What it judges on is read
@@ -33,6 +34,7 @@ type decisionKind struct {
 	client     client.Client
 	direct     client.Client // past the cache
 	connectors *connectors
+	playbooks  *pinned[*playbook.Compiled]
 	clock      clock.PassiveClock
 }
 
@@ -101,15 +103,7 @@ func (k *decisionKind) subject(ctx context.Context, d *v1alpha1.Decision, w *dec
 // names reads the configuration that a decision names.
 func (k *decisionKind) names(ctx context.Context, d *v1alpha1.Decision, w *decisionWorld) error {
 	if d.Spec.Run != nil {
-		var pb v1alpha1.Playbook
-		err := k.direct.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: d.Spec.Run.PlaybookRef.Name}, &pb)
-		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("read playbook %s: %w", d.Spec.Run.PlaybookRef.Name, err)
-		}
-		if err == nil {
-			w.Playbook = &pb
-			_, w.PlaybookError = decodeObject(d.Spec.Run.Inputs)
-		}
+		return k.toRun(ctx, d, w)
 	}
 	if d.Spec.Set != nil && d.Spec.Set.TypeRef != nil && d.Spec.Set.TypeRef.Name != casefile.UnclassifiedName {
 		var ct v1alpha1.CaseType
@@ -127,6 +121,36 @@ func (k *decisionKind) names(ctx context.Context, d *v1alpha1.Decision, w *decis
 		all, err := freezes(ctx, k.direct, d.Namespace)
 		w.Frozen = guard.Frozen(all, nil) != nil
 		return err
+	}
+	return nil
+}
+
+// toRun reads the playbook, and tells whether the revision that a run would pin could start with the inputs.
+func (k *decisionKind) toRun(ctx context.Context, d *v1alpha1.Decision, w *decisionWorld) error {
+	var pb v1alpha1.Playbook
+	err := k.direct.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: d.Spec.Run.PlaybookRef.Name}, &pb)
+	if apierrors.IsNotFound(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("read playbook %s: %w", d.Spec.Run.PlaybookRef.Name, err)
+	}
+	if w.Playbook = &pb; pb.Status.Revision == "" {
+		return nil
+	}
+	inputs, err := decodeObject(d.Spec.Run.Inputs)
+	if err != nil {
+		w.PlaybookError = fmt.Errorf("spec.run.inputs is not an object: %w", err)
+		return nil
+	}
+	compiled, err := k.playbooks.get(ctx, d.Namespace, pb.Status.Revision)
+	if _, terminal := errors.AsType[*fault.Terminal](err); terminal {
+		w.PlaybookError = err
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := compiled.CheckInputs(inputs); err != nil {
+		w.PlaybookError = fmt.Errorf("%w; for example: kubectl casebook run %s %s%s", err, d.Spec.CaseRef.Name, pb.Name, compiled.ExampleInputs())
 	}
 	return nil
 }

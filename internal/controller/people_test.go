@@ -4,8 +4,11 @@
 package controller_test
 
 import (
+	"slices"
 	"testing"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
@@ -55,6 +58,40 @@ func TestPeopleWorkOnACase(t *testing.T) {
 	counted(fixture.Analyst, fixture.Close("FalsePositive", "It was the backup"))
 	w.AwaitState(c, v1alpha1.CaseClosed)
 	w.Evidence(c, true)
+	w.Check()
+}
+
+// A playbook that is started by hand is refused where an input is missing, rather than failing once it runs.
+func TestRunByHandNeedsItsInputs(t *testing.T) {
+	t.Parallel()
+	w := fixture.Start(t)
+	c := w.Alert(w.Pod("web-1"))
+	pb := &v1alpha1.Playbook{ObjectMeta: metav1.ObjectMeta{Name: "note-user", Namespace: w.Namespace}, Spec: v1alpha1.PlaybookSpec{
+		Description: "Takes note of a user.",
+		Inputs:      []v1alpha1.PlaybookInput{{Name: "user", Type: "User"}},
+		Steps:       []v1alpha1.Step{{Name: "contained", Set: &v1alpha1.SetStep{State: v1alpha1.CaseContained}}},
+	}}
+	if err := fixture.Admin().Create(t.Context(), pb); err != nil {
+		t.Fatal(err)
+	}
+	fixture.Await(w, pb, "to compile", func(pb *v1alpha1.Playbook) bool { return pb.Status.Revision != "" })
+	run := func(inputs string) *v1alpha1.Decision {
+		spec := v1alpha1.DecisionSpec{Verdict: v1alpha1.VerdictRun, Message: "Look at her, too", Run: &v1alpha1.RunDecision{PlaybookRef: v1alpha1.LocalRef{Name: pb.Name}}}
+		if inputs != "" {
+			spec.Run.Inputs = &apiextensionsv1.JSON{Raw: []byte(inputs)}
+		}
+		return w.Decide(fixture.Analyst, c, spec)
+	}
+	example := "for example: kubectl casebook run " + c.Name + " note-user --input user=ana@example.com"
+	w.Judged(run(""), v1alpha1.DecisionVoid, v1alpha1.InvalidSpecReason, "the input user is missing", example)
+	w.Judged(run(`{"usr":"ana"}`), v1alpha1.DecisionVoid, v1alpha1.InvalidSpecReason, "the input user is missing", example)
+	w.Judged(run(`{"user":["ana"]}`), v1alpha1.DecisionVoid, v1alpha1.InvalidSpecReason, "the input user must be a User", example)
+	d := run(`{"user":"ana"}`)
+	w.Judged(d, v1alpha1.DecisionCounted, v1alpha1.CountedReason)
+	fixture.Await(w, c, "to run it, and nothing that was refused", func(c *v1alpha1.Case) bool {
+		at := slices.IndexFunc(c.Status.Playbooks, func(p v1alpha1.StartedPlaybook) bool { return p.Name == pb.Name })
+		return at >= 0 && c.Status.Playbooks[at].Item == d.Name && c.Status.Playbooks[at].Run != ""
+	})
 	w.Check()
 }
 

@@ -126,7 +126,7 @@ func setupRecords(mgr ctrl.Manager, direct client.Client, o Options, sealer *Sea
 		}), ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Action{}).Watches(&v1alpha1.Decision{}, toActionsDecided(c, o.Namespace)).
 			Watches(&v1alpha1.Guardrail{}, toOpenActions(c, o.Namespace)).WithOptions(controller.Options{MaxConcurrentReconciles: 4})),
 		complete(mgr, "decision", &loop.Loop[*v1alpha1.Decision, decisionWorld, *v1alpha1.Action]{
-			Kind: &decisionKind{client: c, direct: direct, connectors: use, clock: o.Clock}, Record: true, Client: c,
+			Kind: &decisionKind{client: c, direct: direct, connectors: use, playbooks: playbooks, clock: o.Clock}, Record: true, Client: c,
 			Events: mgr.GetEventRecorder("decision"), Actor: "decision", Clock: o.Clock, Heads: sealer,
 		}, ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.Decision{})),
 	} {

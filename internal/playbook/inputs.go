@@ -4,6 +4,7 @@
 package playbook
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -20,6 +21,21 @@ const item = "item"
 func (c *Compiled) CheckInputs(given map[string]any) error {
 	_, err := c.inputs(given, nil)
 	return err
+}
+
+// ExampleInputs are the flags that give kubectl casebook run a value for each input, each after a space.
+func (c *Compiled) ExampleInputs() string {
+	out := ""
+	for _, in := range c.spec.Inputs {
+		out += fmt.Sprintf(" --input %s=%s", in.Name, cmp.Or(examples[in.Type], "VALUE"))
+	}
+	return out
+}
+
+// examples are values of the types of input, as a shell takes them.
+var examples = map[string]string{
+	"User": "ana@example.com", "Host": "web-1", "Asset": "web-6d4f9", "Indicator": "192.0.2.1",
+	"String": "text", "Integer": "3", "Boolean": "true", "Object": `'{"name": "value"}'`, "List": `'["value"]'`,
 }
 
 // inputs are the values that expressions read, of the types that the playbook declares. Given are those of the run; a

@@ -84,6 +84,29 @@ func TestInputs(t *testing.T) {
 	}
 }
 
+// What is said to write for an input is a value of its type.
+func TestExampleInputs(t *testing.T) {
+	var declared []v1alpha1.PlaybookInput
+	for inputType, text := range examples {
+		declared = append(declared, v1alpha1.PlaybookInput{Name: "x" + strings.ToLower(inputType), Type: inputType})
+		var value any
+		if json.Unmarshal([]byte(strings.Trim(text, "'")), &value) != nil {
+			value = text // as the flag takes it
+		}
+		c := &Compiled{spec: v1alpha1.PlaybookSpec{Inputs: []v1alpha1.PlaybookInput{{Name: "x", Type: inputType}}}}
+		if err := c.CheckInputs(map[string]any{"x": value}); err != nil {
+			t.Errorf("%s of %s: %v", text, inputType, err)
+		}
+	}
+	if got := (&Compiled{spec: v1alpha1.PlaybookSpec{Inputs: declared}}).ExampleInputs(); strings.Count(got, " --input x") != 9 || strings.Contains(got, "VALUE") {
+		t.Errorf("the example is%s", got)
+	}
+	c := &Compiled{spec: v1alpha1.PlaybookSpec{Inputs: []v1alpha1.PlaybookInput{{Name: "user", Type: "User"}, {Name: "later", Type: "Moon"}}}}
+	if got, want := c.ExampleInputs(), " --input user=ana@example.com --input later=VALUE"; got != want {
+		t.Errorf("the example is%s, want%s", got, want)
+	}
+}
+
 // knownTrip is the first step of the playbook against impossible travel.
 func knownTrip() v1alpha1.PlaybookSpec {
 	return v1alpha1.PlaybookSpec{
