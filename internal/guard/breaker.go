@@ -31,14 +31,21 @@ func (b BreakerState) Open() bool {
 	return b.Unknown || b.Wrong*100 > b.WrongPercent*b.OutOf
 }
 
-// String says how much turned out wrong, for people: "2 of the newest 20 turned out
-// wrong, 5 percent of 20 may: rt-1/isolate Failed".
+// String says how much turned out wrong, for people: "2 of the last 20 actions turned
+// out wrong, at most 1 of 20 may: rt-1/isolate Failed".
 func (b BreakerState) String() string {
-	may := fmt.Sprintf("%d percent of %d may", b.WrongPercent, b.OutOf)
+	may := fmt.Sprintf("at most %d of %d may", b.WrongPercent*b.OutOf/100, b.OutOf)
 	if b.Unknown {
 		return "the breaker (" + may + " turn out wrong) cannot be decided: what ran in the namespace was not read"
 	}
-	text := fmt.Sprintf("%d of the newest %d turned out wrong, %s", b.Wrong, b.Seen, may)
+	actions := "actions"
+	switch b.Seen {
+	case 0:
+		return "no action has ended, and " + may + " turn out wrong"
+	case 1:
+		actions = "action"
+	}
+	text := fmt.Sprintf("%d of the last %d %s turned out wrong, %s", b.Wrong, b.Seen, actions, may)
 	if len(b.Newest) > 0 {
 		text += ": " + strings.Join(b.Newest, ", ")
 	}

@@ -241,16 +241,18 @@ func TestBreaker(t *testing.T) {
 		open           bool
 		text           string
 	}{
-		"nothing ended":                            {5, 20, nil, false, "0 of the newest 0 turned out wrong, 5 percent of 20 may"},
-		"exactly what may be":                      {5, 20, list("X..................."), false, "1 of the newest 20 turned out wrong, 5 percent of 20 may: rt/a Failed"},
-		"one more":                                 {5, 20, list("X..................X"), true, "2 of the newest 20 turned out wrong, 5 percent of 20 may: rt/a Failed, rt/t Failed"},
-		"what is older is forgotten":               {5, 20, list("X...................XXXX"), false, "1 of the newest 20"},
-		"few are held against outOf":               {50, 4, list("XX"), false, "2 of the newest 2 turned out wrong, 50 percent of 4 may"},
-		"few that are enough":                      {50, 4, list("XXX"), true, "3 of the newest 3"},
-		"none may be":                              {0, 3, list("..X"), true, "1 of the newest 3 turned out wrong, 0 percent of 3 may: rt/c Failed"},
-		"all may be":                               {100, 2, list("XX"), false, "2 of the newest 2"},
+		"nothing ended":                            {5, 20, nil, false, "no action has ended, and at most 1 of 20 may turn out wrong"},
+		"exactly what may be":                      {5, 20, list("X..................."), false, "1 of the last 20 actions turned out wrong, at most 1 of 20 may: rt/a Failed"},
+		"one more":                                 {5, 20, list("X..................X"), true, "2 of the last 20 actions turned out wrong, at most 1 of 20 may: rt/a Failed, rt/t Failed"},
+		"what is older is forgotten":               {5, 20, list("X...................XXXX"), false, "1 of the last 20"},
+		"few are held against outOf":               {50, 4, list("XX"), false, "2 of the last 2 actions turned out wrong, at most 2 of 4 may: rt/a"},
+		"a part of an action rounds down":          {99, 2, list("XX"), true, "2 of the last 2 actions turned out wrong, at most 1 of 2 may"},
+		"the first action":                         {5, 20, list("X"), false, "1 of the last 1 action turned out wrong, at most 1 of 20 may"},
+		"few that are enough":                      {50, 4, list("XXX"), true, "3 of the last 3"},
+		"none may be":                              {0, 3, list("..X"), true, "1 of the last 3 actions turned out wrong, at most 0 of 3 may: rt/c Failed"},
+		"all may be":                               {100, 2, list("XX"), false, "2 of the last 2"},
 		"it names the newest":                      {0, 9, list("XXXXX"), true, ": rt/a Failed, rt/b Failed, rt/c Failed and 2 more"},
-		"what the guardrail does not cover is not": {0, 9, []guard.Ended{foreign}, false, "0 of the newest 0"},
+		"what the guardrail does not cover is not": {0, 9, []guard.Ended{foreign}, false, "no action has ended"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
