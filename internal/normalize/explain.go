@@ -19,10 +19,19 @@ import (
 func (b *builder) explain(f field, found any) {
 	b.signal.Explanation = append(b.signal.Explanation, v1alpha1.FieldExplanation{
 		Field:      f.name,
-		Expression: firstRunes(f.program.Source(), maxExpression),
-		Path:       firstRunes(b.path, maxPath),
-		Value:      firstRunes(show(found), maxExplained),
+		Expression: shortened(f.program.Source(), maxExpression),
+		Path:       shortened(b.path, maxPath),
+		Value:      shortened(show(found), maxExplained),
 	})
+}
+
+// shortened is a text as an explanation holds it: cut to at most so many characters,
+// the last of which then says so.
+func shortened(text string, most int) string {
+	if firstRunes(text, most) == text {
+		return text
+	}
+	return firstRunes(text, most-1) + "…"
 }
 
 // source finds what an expression took its result from: of the paths that it reads

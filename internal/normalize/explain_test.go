@@ -36,9 +36,16 @@ func TestExplanationNamesWhatWasRead(t *testing.T) {
 			}
 		})
 	}
-	long := one(t, compile(t, nil), `{"title":"`+strings.Repeat("ä", 300)+`","severity":"low"}`).Explanation[1]
-	if long.Value != strings.Repeat("ä", 256) {
-		t.Errorf("a value of %d bytes is kept", len(long.Value))
+	expression := "'" + strings.Repeat("ä", 2000) + "' == '' ? '' : item.title"
+	long := compile(t, func(s *v1alpha1.MappingSpec) { s.Signal.Title = expression })
+	for length, value := range map[int]string{256: strings.Repeat("ä", 256), 300: strings.Repeat("ä", 255) + "…"} {
+		got := one(t, long, `{"title":"`+strings.Repeat("ä", length)+`","severity":"low"}`).Explanation[1]
+		if got.Value != value {
+			t.Errorf("of a value of %d characters %d bytes are kept: %q", length, len(got.Value), got.Value)
+		}
+		if want := "'" + strings.Repeat("ä", 1022) + "…"; got.Expression != want {
+			t.Errorf("of the expression %d bytes are kept: %q", len(got.Expression), got.Expression)
+		}
 	}
 }
 
