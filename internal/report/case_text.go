@@ -123,14 +123,17 @@ func (c Case) runs() []string {
 func (c Case) did(p *page) {
 	label := "DID"
 	for _, action := range c.Actions {
-		p.section(label, p.clock(action.time())+"  "+Escape(action.Operation)+"  "+Escape(action.Target.text()))
+		lead := pad(p.clock(action.time())+"  ", caseColumn) // longer for another day
+		for _, line := range p.fold(Escape(action.Operation)+"  "+Escape(action.Target.text()), p.width()-labelWidth-columns(lead)) {
+			p.line(p.paint(strong, pad(label, labelWidth)) + lead + line)
+			label, lead = "", strings.Repeat(" ", caseColumn)
+		}
 		for _, line := range p.fold(Prose(action.outcome()), p.width()-labelWidth-caseColumn) {
 			p.line(strings.Repeat(" ", labelWidth+caseColumn) + p.paint(toneOfState(action.State), line))
 		}
 		if why := action.why(); why != "" {
 			p.section("", strings.Repeat(" ", caseColumn)+Prose(why))
 		}
-		label = ""
 	}
 }
 

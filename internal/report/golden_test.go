@@ -98,6 +98,18 @@ func TestWhyText(t *testing.T) {
 	golden(t, "why.txt", NewWhy(story(t)).Text(screen(t)))
 }
 
+// What an action did and how it ended stand in one column, however long the name of its target.
+func TestALongTargetKeepsItsColumn(t *testing.T) {
+	action := revoked(t)
+	action.Spec.Target = v1alpha1.Target{Type: "Pod", Namespace: "checkout-production", Name: "checkout-api-" + strings.Repeat("7c9d", 20)}
+	another := action
+	another.Status.Attempts = []v1alpha1.Attempt{{StartTime: metav1.NewMicroTime(screen(t).Now.Add(-48 * time.Hour))}}
+	r := &Records{Case: travelCase(t), Actions: []v1alpha1.Action{action, another}}
+	page := &page{Screen: screen(t)}
+	NewCase(r, lead).did(page)
+	golden(t, "case-did-long.txt", page.String())
+}
+
 func TestWhyOnly(t *testing.T) {
 	for _, topic := range []string{"severity", "keep", "isolate"} {
 		one, ok := NewWhy(story(t)).Only(topic)

@@ -99,10 +99,10 @@ func (p *page) fold(text string, limit int) []string {
 	}
 	body := strings.TrimLeft(text, " ")
 	indent := strings.Repeat(" ", len(text)-len(body))
-	first := wrap(body, limit-len(indent))
-	out := []string{indent + first[0]}
-	if len(first) > 1 {
-		for _, rest := range wrap(strings.Join(first[1:], " "), limit-len(indent)-2) {
+	first := wrap(body, limit-len(indent))[0]
+	out := []string{indent + first}
+	if more := strings.TrimLeft(body[len(first):], " "); more != "" {
+		for _, rest := range wrap(more, limit-len(indent)-2) {
 			out = append(out, indent+"  "+rest)
 		}
 	}
