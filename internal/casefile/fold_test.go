@@ -329,6 +329,15 @@ func TestFoldClosure(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a run that a person was faster than, while an outcome is unknown", func(t *testing.T) {
+		w := world(t, runs(byRun), decisions(decision("d", "Close", 4)), actions(action("a", v1alpha1.ActionUnknown, 3, "")))
+		first := casefile.Fold(t.Context(), w, opened)
+		w.Case.Status = first.Status
+		again := casefile.Fold(t.Context(), w, opened)
+		if diff := cmp.Diff(first.Status.Closure, again.Status.Closure); diff != "" || first.Status.Closure == nil {
+			t.Errorf("folding again changes the closure %+v:\n%s", first.Status.Closure, diff)
+		}
+	})
 	want := v1alpha1.Closure{Classification: "TruePositive", Note: "why", Time: at(6), By: v1alpha1.JournalActor{Type: v1alpha1.ActorPerson, Name: "mia", UID: "7"}}
 	d := decision("d", "Close", 6)
 	if diff := cmp.Diff(want, casefile.ClosedWith(&d)); diff != "" {

@@ -18,8 +18,8 @@ type events struct {
 	closure *v1alpha1.Closure
 }
 
-// eventsOf finds them. What a run closes stays open until a person said what became of
-// every action whose outcome is Unknown, as it does for people (decision.Input).
+// eventsOf finds them. What only runs close stays open until a person said what became
+// of every action whose outcome is Unknown, as it does for people (decision.Input).
 func eventsOf(w World) events {
 	var e events
 	for _, d := range w.Decisions { // they are sorted by time
@@ -27,24 +27,26 @@ func eventsOf(w World) events {
 			e.reopened = DecidedTime(&d).Time
 		}
 	}
-	held := w.Case.Status.State != v1alpha1.CaseClosed && slices.ContainsFunc(w.Actions, func(a v1alpha1.Action) bool {
-		return a.Status.State == v1alpha1.ActionUnknown
-	})
-	for _, r := range w.Runs {
-		if c := r.Status.Closure; c != nil && r.Status.State != v1alpha1.RunRolledBack && !held {
-			e.close(*c)
-		}
-	}
 	for _, d := range w.Decisions {
 		if d.Spec.Close != nil {
 			e.close(ClosedWith(&d))
+		}
+	}
+	unclear := slices.ContainsFunc(w.Actions, func(a v1alpha1.Action) bool { return a.Status.State == v1alpha1.ActionUnknown })
+	if unclear && e.closure == nil && w.Case.Status.State != v1alpha1.CaseClosed {
+		return e
+	}
+	byPerson := e.closure
+	for _, r := range w.Runs {
+		if c := r.Status.Closure; c != nil && r.Status.State != v1alpha1.RunRolledBack && (byPerson == nil || c.Time.After(byPerson.Time.Time)) {
+			e.close(*c)
 		}
 	}
 	return e
 }
 
 // close takes a closure that came after the last reopening, if it is the latest. Of
-// two at the same time the later call has it, which is a person's.
+// two at the same time the later call has it.
 func (e *events) close(c v1alpha1.Closure) {
 	if !c.Time.After(e.reopened) && !e.reopened.IsZero() {
 		return
