@@ -44,7 +44,7 @@ func TestGuardrailExplain(t *testing.T) {
 
 	explain().want(t, exitDone, "kubernetes/releasePod on Pod web for case rt-1, wanted by ana (soc-analysts)",
 		`lookup   owner = owners/find {"key":"web"}: not made here`, "of-the-bank: Unknown, so it asks", "severe: allows",
-		"budget   0 of 1 releases in the last hour", "breaker  0 of the newest 0", "do not cover the operation: containment",
+		"budget   0 of 1 releases in the last hour", "breaker  no action has ended, and at most 0 of 20 may turn out wrong", "do not cover the operation: containment",
 		"the guardrails of namespace casebook-system: you may not read them", "VERDICT  Ask  pods/of-the-bank")
 	explain("--lookup", `owner={"found":false}`).want(t, exitDone, `taken to be {"found":false}`, "of-the-bank: silent", "VERDICT  Allow  pods/severe")
 	explain("--lookup", `owner={"found":true,"team":"bank"}`).want(t, exitDone, "of-the-bank: denies", "VERDICT  Deny  pods/of-the-bank", "Call the bank's on-call.")
