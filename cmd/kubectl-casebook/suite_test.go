@@ -25,6 +25,7 @@ import (
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/test/fixture/controlplane"
+	"github.com/casebook-dev/casebook/test/fixture/site"
 )
 
 // started is the control plane of this package, once a test has asked for it.
@@ -32,7 +33,7 @@ var started *controlplane.Plane
 
 var plane = sync.OnceValues(func() (*controlplane.Plane, error) {
 	var err error
-	started, err = controlplane.Start(controlplane.Options{Manifests: []string{"config/crd", "config/policy", "config/rbac"}})
+	started, err = controlplane.Start(controlplane.Options{Manifests: site.Manifests()})
 	return started, err
 })
 

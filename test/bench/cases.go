@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/test/fixture/site"
 )
 
 // caseCount is how many automated cases run, one after the other.
@@ -34,7 +35,7 @@ func (b *bench) cases(ctx context.Context) error {
 		return err
 	}
 	if err := s.automate(ctx); err != nil {
-		return s.withLog(err)
+		return s.WithLog(err)
 	}
 	before, err := s.quiet(ctx, 3)
 	if err != nil {
@@ -43,7 +44,7 @@ func (b *bench) cases(ctx context.Context) error {
 	took := map[string][]time.Duration{}
 	for i := range caseCount {
 		if err := s.runCase(ctx, i, took); err != nil {
-			return s.withLog(fmt.Errorf("case %d: %w", i, err))
+			return s.WithLog(fmt.Errorf("case %d: %w", i, err))
 		}
 		bare, err := s.writeBare(ctx, i)
 		if err != nil {
@@ -88,30 +89,30 @@ func (b *bench) judgeCases(since counts) {
 }
 
 // automate makes the tenant respond without asking, and what it will respond to.
-func (s *site) automate(ctx context.Context) error {
+func (s *rig) automate(ctx context.Context) error {
 	for _, name := range []string{"playbook.yaml", "casetype.yaml", "bare.yaml"} {
 		if err := s.apply(ctx, name); err != nil {
 			return err
 		}
 	}
-	if err := s.kubectl(ctx, nil, []string{"wait", "--for=condition=Established", "--timeout=60s", "crd/bares.bench.example.com"}); err != nil {
+	if err := s.Kubectl(ctx, nil, []string{"wait", "--for=condition=Established", "--timeout=60s", "crd/bares.bench.example.com"}); err != nil {
 		return err
 	}
 	for i := range caseCount {
-		if err := s.admin.Create(ctx, &corev1.Pod{
+		if err := s.Admin.Create(ctx, &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: podName(i), Namespace: shop, Labels: map[string]string{"app": "web"}},
 			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "registry.example.com/shop/web:1.4.2"}}},
 		}); err != nil {
 			return err
 		}
 	}
-	return s.awaitReady(ctx)
+	return s.AwaitReady(ctx)
 }
 
 func podName(i int) string { return fmt.Sprintf("web-%02d", i) }
 
 // runCase sends an alert, waits until its case is done, and notes how long it took until each station.
-func (s *site) runCase(ctx context.Context, i int, took map[string][]time.Duration) error {
+func (s *rig) runCase(ctx context.Context, i int, took map[string][]time.Duration) error {
 	payload, err := json.Marshal(alert(i, time.Now()))
 	if err != nil {
 		return err
@@ -125,14 +126,14 @@ func (s *site) runCase(ctx context.Context, i int, took map[string][]time.Durati
 	note := func(station string, at time.Time) { took[station] = append(took[station], at.Sub(kept)) }
 	var a v1alpha1.Action
 	var c v1alpha1.Case
-	if err := await(ctx, "the case to be closed", func() (ok bool, seen string) {
+	if err := site.Await(ctx, "the case to be closed", func() (ok bool, seen string) {
 		a, c, seen = s.outcome(ctx, i)
 		return seen == "", seen
 	}); err != nil {
 		return err
 	}
 	var run v1alpha1.PlaybookRun
-	if err := s.admin.Get(ctx, client.ObjectKey{Namespace: tenant, Name: a.Spec.RunRef.Name}, &run); err != nil {
+	if err := s.Admin.Get(ctx, client.ObjectKey{Namespace: site.Tenant, Name: a.Spec.RunRef.Name}, &run); err != nil {
 		return err
 	}
 	note(toEnriched, firstEntry(&c))
@@ -151,9 +152,9 @@ func firstEntry(o interface{ Head() *v1alpha1.StatusHead }) time.Time {
 }
 
 // outcome is the action on a pod and its case, once the one was acknowledged and the other is closed; else what was seen.
-func (s *site) outcome(ctx context.Context, i int) (a v1alpha1.Action, c v1alpha1.Case, seen string) {
+func (s *rig) outcome(ctx context.Context, i int) (a v1alpha1.Action, c v1alpha1.Case, seen string) {
 	var actions v1alpha1.ActionList
-	if err := s.admin.List(ctx, &actions, client.InNamespace(tenant)); err != nil {
+	if err := s.Admin.List(ctx, &actions, client.InNamespace(site.Tenant)); err != nil {
 		return a, c, err.Error()
 	}
 	at := slices.IndexFunc(actions.Items, func(a v1alpha1.Action) bool { return a.Spec.Target.Name == podName(i) })
@@ -165,7 +166,7 @@ func (s *site) outcome(ctx context.Context, i int) (a v1alpha1.Action, c v1alpha
 	if a.Status.State != v1alpha1.ActionSucceeded || len(attempts) != 1 || attempts[0].Outcome != v1alpha1.OutcomeAcknowledged {
 		return a, c, fmt.Sprintf("action %s: %+v", a.Name, a.Status)
 	}
-	if err := s.admin.Get(ctx, client.ObjectKey{Namespace: tenant, Name: a.Spec.CaseRef.Name}, &c); err != nil {
+	if err := s.Admin.Get(ctx, client.ObjectKey{Namespace: site.Tenant, Name: a.Spec.CaseRef.Name}, &c); err != nil {
 		return a, c, err.Error()
 	}
 	if c.Status.State != v1alpha1.CaseClosed {
@@ -174,12 +175,12 @@ func (s *site) outcome(ctx context.Context, i int) (a v1alpha1.Action, c v1alpha
 	return a, c, ""
 }
 
-func (s *site) post(ctx context.Context, payload []byte) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.gateway+"/v1/"+tenant+"/falco", bytes.NewReader(payload))
+func (s *rig) post(ctx context.Context, payload []byte) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Gateway+"/v1/"+site.Tenant+"/falco", bytes.NewReader(payload))
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", "Bearer "+s.token)
+	request.Header.Set("Authorization", "Bearer "+s.Token)
 	request.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -208,21 +209,21 @@ func alert(i int, at time.Time) map[string]any {
 }
 
 // writeBare creates a bare object and writes its status, and returns how long both took.
-func (s *site) writeBare(ctx context.Context, i int) (time.Duration, error) {
+func (s *rig) writeBare(ctx context.Context, i int) (time.Duration, error) {
 	o := bareObject(i)
 	began := time.Now()
-	if err := s.admin.Create(ctx, o); err != nil {
+	if err := s.Admin.Create(ctx, o); err != nil {
 		return 0, err
 	}
 	withStatus(o)
-	err := s.admin.Status().Update(ctx, o)
+	err := s.Admin.Status().Update(ctx, o)
 	return time.Since(began), err
 }
 
 func bareObject(i int) *unstructured.Unstructured {
 	o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"text": strings.Repeat("as long as a case. ", 64)}}}
 	o.SetGroupVersionKind(schema.GroupVersionKind{Group: "bench.example.com", Version: "v1", Kind: "Bare"})
-	o.SetNamespace(tenant)
+	o.SetNamespace(site.Tenant)
 	o.SetName(fmt.Sprintf("bare-%02d", i))
 	return o
 }

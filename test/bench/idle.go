@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/casebook-dev/casebook/test/fixture/site"
 )
 
 // idleFor is how long the operator is watched doing nothing.
@@ -25,14 +27,14 @@ func (b *bench) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, idleFor); err != nil {
+	if err := site.Pause(ctx, idleFor); err != nil {
 		return err
 	}
-	after, err := countWrites(ctx, s.plane)
+	after, err := countWrites(ctx, s.Plane)
 	if err != nil {
 		return err
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.operator.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.OperatorPID()))
 	if err != nil {
 		return fmt.Errorf("read the operator's memory: %w; this needs Linux, and an operator that runs", err)
 	}

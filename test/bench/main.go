@@ -48,7 +48,7 @@ func main() {
 type bench struct {
 	root   string
 	report report
-	site   *site // once a measurement needed it
+	site   *rig // once a measurement needed it
 }
 
 // measurements by name, in the order they are made.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/kube"
+	"github.com/casebook-dev/casebook/test/fixture/site"
 )
 
 const (
@@ -94,18 +95,18 @@ func (b *bench) rate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.kubectl(ctx, []byte(strings.Replace(string(text), "BASEURL", server.URL, 1)), []string{"apply", "-f", "-"},
+	if err := s.Kubectl(ctx, []byte(strings.Replace(string(text), "BASEURL", server.URL, 1)), []string{"apply", "-f", "-"},
 		[]string{"wait", "--for=condition=Established", "--timeout=60s", "crd/bares.bench.example.com"}); err != nil {
 		return err
 	}
-	if err := s.awaitReady(ctx); err != nil {
-		return s.withLog(err)
+	if err := s.AwaitReady(ctx); err != nil {
+		return s.WithLog(err)
 	}
 	if err := b.steady(ctx, s, target); err != nil {
-		return s.withLog(err)
+		return s.WithLog(err)
 	}
 	if err := b.burst(ctx, s, target); err != nil {
-		return s.withLog(err)
+		return s.WithLog(err)
 	}
 	if target.repeated > 0 {
 		return fmt.Errorf("%d changes arrived twice", target.repeated)
@@ -114,7 +115,7 @@ func (b *bench) rate(ctx context.Context) error {
 }
 
 // steady sends alerts at two a second, each with a bare write between.
-func (b *bench) steady(ctx context.Context, s *site, target *hosts) error {
+func (b *bench) steady(ctx context.Context, s *rig, target *hosts) error {
 	if _, err := s.quiet(ctx, 2); err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (b *bench) steady(ctx context.Context, s *site, target *hosts) error {
 	}
 	var firstByte []time.Duration
 	for name, since := range kept {
-		if err := await(ctx, "the change of "+name, func() (bool, string) {
+		if err := site.Await(ctx, "the change of "+name, func() (bool, string) {
 			_, ok := target.arrival(name)
 			return ok, "nothing arrived"
 		}); err != nil {
@@ -154,7 +155,7 @@ func (b *bench) steady(ctx context.Context, s *site, target *hosts) error {
 }
 
 // burst works many cases to their end, and compares the writes they took with what bare writes reach.
-func (b *bench) burst(ctx context.Context, s *site, target *hosts) error {
+func (b *bench) burst(ctx context.Context, s *rig, target *hosts) error {
 	creates, statuses, bareRate, err := s.bareRate(ctx)
 	if err != nil {
 		return err
@@ -173,15 +174,15 @@ func (b *bench) burst(ctx context.Context, s *site, target *hosts) error {
 		return err
 	}
 	// The target tells when it is nearly done: whoever lists all cases all the time slows what is measured.
-	if err := await(ctx, "every change to arrive", func() (bool, string) {
+	if err := site.Await(ctx, "every change to arrive", func() (bool, string) {
 		arrived := target.arrivals()
 		return arrived == steadyCases+burstCases, fmt.Sprintf("%d arrived", arrived)
 	}); err != nil {
 		return err
 	}
-	if err := await(ctx, "every case to be closed", func() (bool, string) {
+	if err := site.Await(ctx, "every case to be closed", func() (bool, string) {
 		var list v1alpha1.CaseList
-		if err := s.admin.List(ctx, &list, client.InNamespace(tenant), client.MatchingLabels{v1alpha1.TypeLabel: "a-rate"}); err != nil {
+		if err := s.Admin.List(ctx, &list, client.InNamespace(site.Tenant), client.MatchingLabels{v1alpha1.TypeLabel: "a-rate"}); err != nil {
 			return false, err.Error()
 		}
 		closed := 0
@@ -195,7 +196,7 @@ func (b *bench) burst(ctx context.Context, s *site, target *hosts) error {
 		return err
 	}
 	took := time.Since(began).Seconds()
-	after, err := countWrites(ctx, s.plane)
+	after, err := countWrites(ctx, s.Plane)
 	if err != nil {
 		return err
 	}
@@ -210,7 +211,7 @@ func (b *bench) burst(ctx context.Context, s *site, target *hosts) error {
 }
 
 // send posts an alert about a host of its own.
-func (s *site) send(ctx context.Context, name string) error {
+func (s *rig) send(ctx context.Context, name string) error {
 	body := alert(0, time.Now())
 	body["rule"] = "Rate"
 	body["output_fields"].(map[string]any)["k8s.pod.name"] = name
@@ -225,8 +226,8 @@ func (s *site) send(ctx context.Context, name string) error {
 // bareRate writes what a case's records are, and nothing else: Signals with a status as long as an action's, with the
 // controllers' own rights, from as many workers as a burst has. It returns what each kind of write costs relative to a
 // create, and the weighted writes per second.
-func (s *site) bareRate(ctx context.Context) (create, status, rate float64, err error) {
-	config, err := s.plane.ServiceAccount(ctx, "casebook-system", "casebook-controllers")
+func (s *rig) bareRate(ctx context.Context) (create, status, rate float64, err error) {
+	config, err := s.Plane.ServiceAccount(ctx, "casebook-system", "casebook-controllers")
 	if err != nil {
 		return 0, 0, 0, err
 	}
@@ -237,7 +238,7 @@ func (s *site) bareRate(ctx context.Context) (create, status, rate float64, err 
 	}
 	var signals v1alpha1.SignalList
 	var actions v1alpha1.ActionList
-	if err := errors.Join(s.admin.List(ctx, &signals, client.InNamespace(tenant)), s.admin.List(ctx, &actions, client.InNamespace(tenant))); err != nil {
+	if err := errors.Join(s.Admin.List(ctx, &signals, client.InNamespace(site.Tenant)), s.Admin.List(ctx, &actions, client.InNamespace(site.Tenant))); err != nil {
 		return 0, 0, 0, err
 	}
 	var mu sync.Mutex
@@ -248,7 +249,7 @@ func (s *site) bareRate(ctx context.Context) (create, status, rate float64, err 
 	for i := range barePairs {
 		group.Go(func() error {
 			o := &v1alpha1.Signal{Spec: *signals.Items[0].Spec.DeepCopy()}
-			o.Namespace, o.Name, o.Spec.CaseRef.Name = tenant, fmt.Sprintf("bare-%03d", i), "bare"
+			o.Namespace, o.Name, o.Spec.CaseRef.Name = site.Tenant, fmt.Sprintf("bare-%03d", i), "bare"
 			at := time.Now()
 			if err := operator.Create(ctx, o); err != nil {
 				return err

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/casebook-dev/casebook/test/fixture/controlplane"
+	"github.com/casebook-dev/casebook/test/fixture/site"
 )
 
 // ready measures how soon a control plane is ready that starts from the prepared copy.
 func (b *bench) ready(ctx context.Context) error {
 	const starts = 3
-	options := controlplane.Options{Root: b.root, Manifests: manifests}
+	options := controlplane.Options{Root: b.root, Manifests: site.Manifests()}
 	var took []time.Duration
 	for range starts + 1 {
 		began := time.Now()

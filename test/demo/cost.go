@@ -15,7 +15,7 @@ import (
 
 // writes are the API server's own counts of successful writes, by verb and kind.
 func (s *stage) writes(ctx context.Context) (map[string]float64, error) {
-	text, err := s.plane.Metrics(ctx)
+	text, err := s.Plane.Metrics(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/casebook-dev/casebook/test/fixture/controlplane"
+	"github.com/casebook-dev/casebook/test/fixture/site"
 )
 
 func main() {
@@ -36,11 +37,15 @@ func demo(ctx context.Context) (err error) {
 	}
 	began := time.Now()
 	fmt.Println("Starting etcd and kube-apiserver (the first start on this machine prepares them) …")
-	plane, err := controlplane.Start(controlplane.Options{Root: root, Manifests: []string{"config/crd", "config/policy", "config/rbac"}})
+	plane, err := controlplane.Start(controlplane.Options{Root: root, Manifests: site.Manifests()})
 	if err != nil {
 		return err
 	}
-	s := &stage{root: root, dir: filepath.Join(root, "bin", "demo"), plane: plane}
+	at, err := site.New(plane, root, filepath.Join(root, "bin", "demo"))
+	if err != nil {
+		return errors.Join(err, plane.Stop())
+	}
+	s := &stage{Site: at}
 	defer func() { err = errors.Join(err, s.end()) }()
 	fmt.Printf("Control plane ready after %.1f s.\n", time.Since(began).Seconds())
 	if err := s.prepare(ctx); err != nil {
@@ -49,12 +54,12 @@ func demo(ctx context.Context) (err error) {
 	fmt.Printf("Operator ready after %.1f s.\n", time.Since(began).Seconds())
 	story := time.Now()
 	if err := s.tell(ctx); err != nil {
-		return errors.Join(err, s.lastWords())
+		return s.WithLog(err)
 	}
 	fmt.Printf("\n✓ From the first byte to verified evidence: %.1f s. Everything held.\n", time.Since(story).Seconds())
 	story = time.Now()
 	if err := s.tellTravel(ctx); err != nil {
-		return errors.Join(err, s.lastWords())
+		return s.WithLog(err)
 	}
 	fmt.Printf("\n✓ The second story: %.1f s. Everything held.\n", time.Since(story).Seconds())
 	if os.Getenv("KEEP") == "" {

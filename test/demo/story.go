@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/test/fixture/site"
 )
 
 const podName = "web-6d4f9-x2x8p"
@@ -63,11 +64,11 @@ func (s *stage) alert(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.post(ctx, "falco", payload, s.token, http.StatusAccepted)
+	return s.post(ctx, "falco", payload, s.Token, http.StatusAccepted)
 }
 
 func (s *stage) post(ctx context.Context, source string, payload []byte, token string, want int) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.gateway+"/v1/soc/"+source, bytes.NewReader(payload))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Gateway+"/v1/soc/"+source, bytes.NewReader(payload))
 	if err != nil {
 		return err
 	}
@@ -105,9 +106,9 @@ func falcoAlert(at time.Time) map[string]any {
 }
 
 func (s *stage) awaitCase(ctx context.Context) (name string, err error) {
-	err = await(ctx, "the pod to be isolated and the question to be asked", func() (bool, string) {
+	err = site.Await(ctx, "the pod to be isolated and the question to be asked", func() (bool, string) {
 		var list v1alpha1.CaseList
-		if err := s.admin.List(ctx, &list, client.InNamespace(tenant)); err != nil || len(list.Items) == 0 {
+		if err := s.Admin.List(ctx, &list, client.InNamespace(site.Tenant)); err != nil || len(list.Items) == 0 {
 			return false, fmt.Sprintf("%d cases (%v)", len(list.Items), err)
 		}
 		c := list.Items[0]
@@ -129,11 +130,11 @@ func (s *stage) contained(ctx context.Context, name string) error {
 // isolated wants the pod to be cut off, or not.
 func (s *stage) isolated(ctx context.Context, want bool) error {
 	var pod corev1.Pod
-	if err := s.admin.Get(ctx, types.NamespacedName{Namespace: "shop", Name: podName}, &pod); err != nil {
+	if err := s.Admin.Get(ctx, types.NamespacedName{Namespace: "shop", Name: podName}, &pod); err != nil {
 		return err
 	}
 	var policies networkingv1.NetworkPolicyList
-	if err := s.admin.List(ctx, &policies, client.InNamespace("shop")); err != nil {
+	if err := s.Admin.List(ctx, &policies, client.InNamespace("shop")); err != nil {
 		return err
 	}
 	label := pod.Labels["casebook.dev/isolated"]
@@ -179,7 +180,7 @@ func (s *stage) closed(ctx context.Context, name string) error {
 		[]string{"casebook", "timeline", name}); err != nil {
 		return err
 	}
-	return await(ctx, "the case to be closed", func() (bool, string) {
+	return site.Await(ctx, "the case to be closed", func() (bool, string) {
 		var c v1alpha1.Case
 		err := s.get(ctx, name, &c)
 		return err == nil && c.Status.State == v1alpha1.CaseClosed, string(c.Status.State)
@@ -189,13 +190,13 @@ func (s *stage) closed(ctx context.Context, name string) error {
 // verified exports the evidence and verifies it with nothing but the public key.
 func (s *stage) verified(ctx context.Context, name string) error {
 	chapter("The evidence, verified offline with the public key")
-	bundle := filepath.Join(s.dir, name)
+	bundle := filepath.Join(s.Dir, name)
 	var out string
-	err := await(ctx, "the evidence to be sealed", func() (bool, string) {
+	err := site.Await(ctx, "the evidence to be sealed", func() (bool, string) {
 		if err := os.RemoveAll(bundle); err != nil {
 			return false, err.Error()
 		}
-		if out, err := s.kubectl(ctx, "admin", "casebook", "evidence", "export", name, "-o", bundle, "-n", tenant); err != nil {
+		if out, err := s.kubectl(ctx, "admin", "casebook", "evidence", "export", name, "-o", bundle, "-n", site.Tenant); err != nil {
 			return false, out
 		}
 		var err error
@@ -217,7 +218,7 @@ func (s *stage) tampered(ctx context.Context, name string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(forged) }()
-	if err := os.CopyFS(forged, os.DirFS(filepath.Join(s.dir, name))); err != nil {
+	if err := os.CopyFS(forged, os.DirFS(filepath.Join(s.Dir, name))); err != nil {
 		return err
 	}
 	path := filepath.Join(forged, "entries", "000002.json")
@@ -256,7 +257,7 @@ func (s *stage) refused(ctx context.Context, user, because string, args ...strin
 }
 
 func (s *stage) show(ctx context.Context, user string, args []string) (string, error) {
-	out, err := s.kubectl(ctx, user, append(slices.Clone(args), "-n", tenant)...)
+	out, err := s.kubectl(ctx, user, append(slices.Clone(args), "-n", site.Tenant)...)
 	shown := make([]string, len(args))
 	for i, arg := range args {
 		if shown[i] = s.short(arg); strings.ContainsAny(arg, " ") {
@@ -268,5 +269,5 @@ func (s *stage) show(ctx context.Context, user string, args []string) (string, e
 }
 
 func (s *stage) short(path string) string {
-	return strings.TrimPrefix(path, s.root+string(filepath.Separator))
+	return strings.TrimPrefix(path, s.Root+string(filepath.Separator))
 }

@@ -5,8 +5,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/casebook-dev/casebook/test/fixture/geo"
+	"github.com/casebook-dev/casebook/test/fixture/site"
 	"github.com/casebook-dev/casebook/test/standin"
 	"github.com/casebook-dev/casebook/test/standin/idp"
 	"github.com/casebook-dev/casebook/test/standin/mailpit"
@@ -34,7 +33,7 @@ type systems struct {
 
 // startSystems starts them on loopback, with TLS and secrets of their own.
 func (s *stage) startSystems(context.Context) (err error) {
-	t := &systems{clientSecret: chance(), token: chance(), passwd: chance()}
+	t := &systems{clientSecret: site.Chance(), token: site.Chance(), passwd: site.Chance()}
 	s.systems = t
 	if t.authority, err = standin.NewAuthority(); err != nil {
 		return err
@@ -61,12 +60,6 @@ func person(login, name, title string) scim.User {
 		UserName: login + "@example.com", DisplayName: name, Title: title, Email: login + "@example.com", Active: true,
 		Department: "Finance", ManagerEmail: "mia@example.com", Location: "Berlin, DE", EmploymentStatus: scim.Employed,
 	}
-}
-
-func chance() string {
-	raw := make([]byte, 24)
-	_, _ = rand.Read(raw) // never fails (crypto/rand)
-	return hex.EncodeToString(raw)
 }
 
 func (t *systems) stop() error {
@@ -116,12 +109,12 @@ func quoted(text string) string {
 
 // addIdentity applies the sample of the second use case, as a platform team would.
 func (s *stage) addIdentity(ctx context.Context) error {
-	geoDir := filepath.Join(s.dir, "data", "shared", "geoip")
+	geoDir := filepath.Join(s.Dir, "data", "shared", "geoip")
 	database, err := geo.Database(geo.Places())
 	if err != nil {
 		return err
 	}
-	overlay := filepath.Join(s.dir, "identity")
+	overlay := filepath.Join(s.Dir, "identity")
 	if err := errors.Join(os.MkdirAll(geoDir, 0o755), os.MkdirAll(overlay, 0o755)); err != nil {
 		return err
 	}
@@ -132,7 +125,7 @@ func (s *stage) addIdentity(ctx context.Context) error {
 	t := s.systems
 	var text strings.Builder
 	if err := identityOverlay.Execute(&text, map[string]any{
-		"Sample": "../../../config/samples/impossible-travel", "Bucket": filepath.Join(s.dir, "bucket"), "CA": string(t.authority.PEM()),
+		"Sample": "../../../config/samples/impossible-travel", "Bucket": s.Bucket(), "CA": string(t.authority.PEM()),
 		"Directory": t.directory.URL() + scim.BasePath, "Login": t.login.URL() + oauth.TokenPath, "Provider": t.provider.URL(),
 		"Geo": geoDir, "MailHost": t.mail.Host, "MailPort": t.mail.Port, "MailCA": t.mail.CABundle,
 		"Travel": fmt.Sprintf("id,traveller,country,city,from,until\nT-17,ben@example.com,BR,Sao Paulo,%s,%s\n",
@@ -143,17 +136,11 @@ func (s *stage) addIdentity(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(text.String()), 0o600); err != nil {
 		return err
 	}
-	for _, args := range [][]string{
-		{"-n", tenant, "create", "secret", "generic", "okta-webhook", "--from-literal=token=" + s.token},
-		{"-n", tenant, "create", "secret", "generic", "directory", "--from-literal=secret=" + t.clientSecret},
-		{"-n", tenant, "create", "secret", "generic", "idp", "--from-literal=token=" + t.token},
-		{"-n", tenant, "create", "secret", "generic", "smtp", "--from-literal=password=" + t.passwd},
-		{"apply", "-k", overlay},
-		{"-n", tenant, "apply", "-f", filepath.Join(s.root, "config/library/okta/mapping.yaml")},
-	} {
-		if out, err := s.kubectl(ctx, "admin", args...); err != nil {
-			return fmt.Errorf("kubectl %s: %w\n%s", args[0], err, out)
-		}
-	}
-	return nil
+	return s.Kubectl(ctx, nil,
+		[]string{"-n", site.Tenant, "create", "secret", "generic", "okta-webhook", "--from-literal=token=" + s.Token},
+		[]string{"-n", site.Tenant, "create", "secret", "generic", "directory", "--from-literal=secret=" + t.clientSecret},
+		[]string{"-n", site.Tenant, "create", "secret", "generic", "idp", "--from-literal=token=" + t.token},
+		[]string{"-n", site.Tenant, "create", "secret", "generic", "smtp", "--from-literal=password=" + t.passwd},
+		[]string{"apply", "-k", overlay},
+		[]string{"-n", site.Tenant, "apply", "-f", filepath.Join(s.Root, "config/library/okta/mapping.yaml")})
 }

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/test/fixture/site"
 	"github.com/casebook-dev/casebook/test/standin"
 	"github.com/casebook-dev/casebook/test/standin/mailpit"
 )
@@ -64,14 +65,14 @@ func (s *stage) signIns(ctx context.Context, login string) error {
 	if err != nil {
 		return err
 	}
-	return s.post(ctx, "okta", payload, s.token, 202)
+	return s.post(ctx, "okta", payload, s.Token, 202)
 }
 
 // awaitTravel waits for the case of a person to be as wanted.
 func (s *stage) awaitTravel(ctx context.Context, login string, holds func(*v1alpha1.Case) bool) (name string, err error) {
-	err = await(ctx, "the case of "+login, func() (bool, string) {
+	err = site.Await(ctx, "the case of "+login, func() (bool, string) {
 		var list v1alpha1.CaseList
-		if err := s.admin.List(ctx, &list, client.InNamespace(tenant)); err != nil {
+		if err := s.Admin.List(ctx, &list, client.InNamespace(site.Tenant)); err != nil {
 			return false, err.Error()
 		}
 		for i := range list.Items {

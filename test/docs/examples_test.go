@@ -24,6 +24,7 @@ import (
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/test/fixture/controlplane"
+	"github.com/casebook-dev/casebook/test/fixture/site"
 )
 
 const (
@@ -137,7 +138,7 @@ type world struct {
 
 func start(t *testing.T) *world {
 	t.Helper()
-	plane, err := controlplane.Start(controlplane.Options{Manifests: []string{"config/crd", "config/policy", "config/rbac"}})
+	plane, err := controlplane.Start(controlplane.Options{Manifests: site.Manifests()})
 	if err != nil {
 		t.Fatal(err)
 	}

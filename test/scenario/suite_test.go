@@ -22,6 +22,7 @@ import (
 
 	"github.com/casebook-dev/casebook/internal/kube"
 	"github.com/casebook-dev/casebook/test/fixture/controlplane"
+	"github.com/casebook-dev/casebook/test/fixture/site"
 )
 
 // stage is what all stories of a test run share: one control plane, one operator, and the programs that people use.
@@ -81,7 +82,7 @@ func prepare() (err error) {
 	built := make(chan error, 1)
 	go func() { built <- build(filepath.Join(stage.dir, "bin")) }()
 	stage.plane, err = controlplane.Start(controlplane.Options{
-		Root: stage.root, Manifests: []string{"config/crd", "config/policy", "config/rbac"},
+		Root: stage.root, Manifests: site.Manifests(),
 		Controllers: controlplane.Cleanup,
 	})
 	if err = errors.Join(err, <-built); err != nil {

@@ -18,16 +18,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
-	"github.com/casebook-dev/casebook/internal/controller/loop"
 	"github.com/casebook-dev/casebook/internal/evidence"
+	"github.com/casebook-dev/casebook/test/fixture/site"
 )
 
 // story is one script's own part of the world: a tenant as config/samples/runtime-threat makes it, and the namespace in
@@ -196,25 +194,7 @@ func (s *story) moved(value any) any {
 // awaitReady waits until every configuration object of the tenant is in use.
 func (s *story) awaitReady(ctx context.Context) error {
 	return eventually("the configuration of "+s.namespace+" to be ready", func() (bool, string) {
-		for _, list := range []client.ObjectList{
-			&v1alpha1.SourceList{}, &v1alpha1.MappingList{}, &v1alpha1.ConnectorList{}, &v1alpha1.GuardrailList{},
-			&v1alpha1.CaseTypeList{}, &v1alpha1.PlaybookList{}, &v1alpha1.EvidenceLogList{},
-		} {
-			if err := stage.admin.List(ctx, list, client.InNamespace(s.namespace)); err != nil {
-				return false, err.Error()
-			}
-			items, err := meta.ExtractList(list)
-			if err != nil {
-				return false, err.Error()
-			}
-			for _, item := range items {
-				o := item.(loop.Object)
-				if !meta.IsStatusConditionTrue(o.Head().Conditions, v1alpha1.ReadyCondition) {
-					return false, fmt.Sprintf("%T %s: %+v", o, o.GetName(), o.Head().Conditions)
-				}
-			}
-		}
-		return true, ""
+		return site.Ready(ctx, stage.admin, s.namespace)
 	})
 }
 
