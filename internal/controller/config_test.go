@@ -117,7 +117,7 @@ func TestConfigurationSaysInOneLineWhatItIsAbout(t *testing.T) {
 		return ct.Status.Starts == "isolate-pod, isolate-again" && meta.IsStatusConditionTrue(ct.Status.Conditions, v1alpha1.StalledCondition)
 	})
 	fixture.Await(w, &v1alpha1.Connector{ObjectMeta: named("kubernetes")}, "to say what it offers", func(c *v1alpha1.Connector) bool {
-		return strings.HasPrefix(c.Status.Offers, c.Status.Operations[0].Name+", ")
+		return len(c.Status.Operations) > 0 && strings.HasPrefix(c.Status.Offers, c.Status.Operations[0].Name+", ")
 	})
 }
 
