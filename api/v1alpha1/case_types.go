@@ -73,6 +73,9 @@ type CaseSpec struct {
 	// +required
 	TypeRef LocalRef `json:"typeRef,omitzero"`
 	// title is one line for people: the title of the signal that opened the case.
+	// It holds no control characters, and none that turn the direction of reading: what lists
+	// show in a terminal must not pass for something else.
+	// +kubebuilder:validation:Pattern=`^[^\p{Cc}\x{061C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}]+$`
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +required

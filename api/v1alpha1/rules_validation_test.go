@@ -31,6 +31,9 @@ const (
 
 var upper64 = strings.ToUpper(hex64)
 
+// misleading are texts that a terminal would show as something else.
+var misleading = []string{`"a\u202Eb"`, `"a\u2066"`, `"\u200F"`, `"a\nb"`, `"a\e[2J"`, `"a\u009Bb"`}
+
 var rules = []rule{
 	{"sources.spec", []string{`{mappingRef: {name: m}, webhook: {authentication: {bearer: {secretRef: {name: s, key: k}}}}}`},
 		[]string{`{mappingRef: {name: m}}`}, "", "exactly one of the fields in [webhook] must be set"},
@@ -136,6 +139,8 @@ var rules = []rule{
 	{"evidencelogs.spec.bucket.dir.path", []string{`/a`}, []string{`evidence`, `./a`}, "", "should match '^/.+'"},
 	{"evidencelogs.spec.archiveAfter", []string{`1m`, `2160h`}, []string{`59s`, `2160h1s`}, "", "archiveAfter must be between 1m and 2160h, for example 24h"},
 
+	{"signals.spec.title", []string{`A shell`, `Оболочка`, `قشرة`}, misleading, "", "should match"},
+	{"cases.spec.title", []string{`A shell`}, misleading, "", "should match"},
 	{"signals.spec.category", []string{`Identity`, `Other`}, []string{`identity`, `Misc`}, "", enum},
 	{"signals.spec.severity", []string{`Informational`, `Low`, `Medium`, `High`, `Critical`}, []string{`Fatal`}, "", enum},
 	{"signals.spec.confidence", []string{`0`, `100`}, []string{`-1`, `101`}, "", "should be"},

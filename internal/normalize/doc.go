@@ -23,8 +23,8 @@
 // # What is in a signal
 //
 // Values are the sender's, and are data: control and bidirectional characters stay
-// in them, and whoever shows them escapes them. Only titles are flattened to one
-// line. Indicators are refanged and canonical, entities and indicators occur once,
+// in them, and whoever shows them escapes them. Only titles, which lists show as they
+// are, are flattened to one line that nothing turns the direction of. Indicators are refanged and canonical, entities and indicators occur once,
 // and everything is cut to the bounds of the schema with a warning that says so.
 //
 // The package is pure: it reads no clock, starts no goroutine and does no I/O, and

@@ -108,7 +108,7 @@ func TestSignalsFillsEveryField(t *testing.T) {
 		"techniques": ["attack.t1059.001", "T1078 - Valid Accounts", "TA0043-T1595", "container", "T1078"], "url": "https://acme.example/1", "rule": "r1", "id": 42
 	}`)
 	want := v1alpha1.NormalizedSignal{
-		Category: "Identity", Severity: "Critical", SeverityOriginal: "critical", Confidence: new(int32(70)), Title: "Odd sign-in \u202e",
+		Category: "Identity", Severity: "Critical", SeverityOriginal: "critical", Confidence: new(int32(70)), Title: "Odd sign-in \uFFFD",
 		Description: "Line one\nline two", Activity: "Update", Outcome: "Failure", ObservedTimeFrom: "Payload", SourceURL: "https://acme.example/1", RuleID: "r1", EventID: "42",
 		Users:      []v1alpha1.Entity{{Name: "ana", Type: "User", DisplayName: "Ana A"}},
 		Hosts:      []v1alpha1.Entity{{Name: "web-1", Type: "Host"}},
