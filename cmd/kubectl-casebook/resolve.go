@@ -16,8 +16,7 @@ import (
 
 // newResolve says what became of an action whose outcome is unknown.
 func newResolve(o *options) *cobra.Command {
-	d := &decision{options: o}
-	var happened, didNot, retry bool
+	r := &resolving{decision: decision{options: o}}
 	cmd := &cobra.Command{
 		Use:   "resolve CASE/HANDLE --happened|--did-not|--retry -m MESSAGE",
 		Short: "Say what became of an action whose outcome is unknown",
@@ -27,55 +26,68 @@ func newResolve(o *options) *cobra.Command {
 			"and is to be tried again, under the same guardrails.",
 		Args:              exactly("CASE/HANDLE"),
 		ValidArgsFunction: completeActions(o, unknown),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var chosen []v1alpha1.ResolveOutcome
-			for _, one := range []struct {
-				given   bool
-				outcome v1alpha1.ResolveOutcome
-			}{{happened, v1alpha1.ResolveHappened}, {didNot, v1alpha1.ResolveDidNot}, {retry, v1alpha1.ResolveRetry}} {
-				if one.given {
-					chosen = append(chosen, one.outcome)
-				}
-			}
-			if len(chosen) != 1 {
-				return usagef("cannot resolve %s: say exactly one of --happened, --did-not and --retry", args[0]).so("Nothing was decided.")
-			}
-			name, handle, err := parseHandle(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			c, err := d.connect()
-			if err != nil {
-				return err
-			}
-			records, err := c.records(cmd.Context(), name)
-			if err != nil {
-				return err
-			}
-			action, err := toResolve(records, handle)
-			if err != nil {
-				return err
-			}
-			d.subject = name + "/" + action.Spec.Handle
-			doing := fmt.Sprintf("You say, as %s, for case %s, that it %s:", c.viewer(cmd.Context()).Text(), report.Escape(name), found[chosen[0]])
-			if err := d.tell(report.ActionView(name, action).Resolve(d.screen(), doing)); err != nil {
-				return err
-			}
-			made, err := d.make(cmd.Context(), c, &records.Case, v1alpha1.DecisionSpec{
-				Verdict: v1alpha1.VerdictResolve,
-				Resolve: &v1alpha1.ResolveDecision{ActionRef: v1alpha1.RecordRef{Name: action.Name, UID: string(action.UID)}, Outcome: chosen[0]},
-			})
-			if err != nil {
-				return err
-			}
-			return d.finish(cmd.Context(), c, made, settled{action: func(*v1alpha1.Decision) string { return action.Name }})
-		},
+		RunE:              func(cmd *cobra.Command, args []string) error { return r.run(cmd, args[0]) },
 	}
-	cmd.Flags().BoolVar(&happened, "happened", false, "the target did it")
-	cmd.Flags().BoolVar(&didNot, "did-not", false, "the target did not do it")
-	cmd.Flags().BoolVar(&retry, "retry", false, "the target did not do it, and it is to be tried again")
-	d.addFlags(cmd, messageNeeded)
+	cmd.Flags().BoolVar(&r.happened, "happened", false, "the target did it")
+	cmd.Flags().BoolVar(&r.didNot, "did-not", false, "the target did not do it")
+	cmd.Flags().BoolVar(&r.retry, "retry", false, "the target did not do it, and it is to be tried again")
+	r.addFlags(cmd, messageNeeded)
 	return cmd
+}
+
+// resolving is a decision that says what became of an action.
+type resolving struct {
+	decision
+	happened, didNot, retry bool
+}
+
+func (r *resolving) run(cmd *cobra.Command, of string) error {
+	outcome, one := r.outcome()
+	if !one {
+		return usagef("cannot resolve %s: say exactly one of --happened, --did-not and --retry", of).so("Nothing was decided.")
+	}
+	name, handle, err := parseHandle(cmd, of)
+	if err != nil {
+		return err
+	}
+	c, err := r.connect()
+	if err != nil {
+		return err
+	}
+	records, err := c.records(cmd.Context(), name)
+	if err != nil {
+		return err
+	}
+	action, err := toResolve(records, handle)
+	if err != nil {
+		return err
+	}
+	r.subject = name + "/" + action.Spec.Handle
+	doing := fmt.Sprintf("You say, as %s, for case %s, that it %s:", c.viewer(cmd.Context()).Text(), report.Escape(name), found[outcome])
+	if err := r.tell(report.ActionView(name, action).Resolve(r.screen(), doing)); err != nil {
+		return err
+	}
+	made, err := r.make(cmd.Context(), c, &records.Case, v1alpha1.DecisionSpec{
+		Verdict: v1alpha1.VerdictResolve,
+		Resolve: &v1alpha1.ResolveDecision{ActionRef: v1alpha1.RecordRef{Name: action.Name, UID: string(action.UID)}, Outcome: outcome},
+	})
+	if err != nil {
+		return err
+	}
+	return r.finish(cmd.Context(), c, made, settled{action: func(*v1alpha1.Decision) string { return action.Name }})
+}
+
+// outcome is what the flags say, if they say one thing.
+func (r *resolving) outcome() (outcome v1alpha1.ResolveOutcome, one bool) {
+	said := 0
+	for of, given := range map[v1alpha1.ResolveOutcome]bool{
+		v1alpha1.ResolveHappened: r.happened, v1alpha1.ResolveDidNot: r.didNot, v1alpha1.ResolveRetry: r.retry,
+	} {
+		if given {
+			outcome, said = of, said+1
+		}
+	}
+	return outcome, said == 1
 }
 
 // found is an outcome in words.
