@@ -208,7 +208,8 @@ type ActionStatus struct {
 	// before is what was read at the target before anything was sent.
 	// +optional
 	Before *apiextensionsv1.JSON `json:"before,omitempty"`
-	// resolutions are the decisions on what became of an attempt whose outcome was unknown.
+	// resolutions are the decisions on what became of an attempt whose outcome was unknown. It is tried again at most 15
+	// times by one: the last place is for one that ends it.
 	// +listType=map
 	// +listMapKey=decision
 	// +kubebuilder:validation:MaxItems=16
@@ -226,6 +227,13 @@ type ActionStatus struct {
 	// +optional
 	EndTime *metav1.MicroTime `json:"endTime,omitempty"`
 }
+
+// MaxResolutions is how many resolutions an action keeps.
+const MaxResolutions = 16
+
+// MayRetry tells whether a person may have the action tried again. The last place among its resolutions is kept for one
+// that ends it: what is Unknown can always be closed.
+func (s *ActionStatus) MayRetry() bool { return len(s.Resolutions) < MaxResolutions-1 }
 
 // Answer is a guardrail's answer.
 // +kubebuilder:validation:Enum=Allow;Ask;Deny

@@ -124,25 +124,21 @@ func resolve(status *v1alpha1.ActionStatus, w World, now time.Time) Step {
 	return step
 }
 
-// nextResolution is the earliest decision that was not applied yet.
+// nextResolution is the earliest decision that was not applied yet. The last place is kept for one that ends the action: else
+// a person who had it tried again once too often could never say what became of it, nor close its case.
 func nextResolution(status *v1alpha1.ActionStatus, counted []v1alpha1.Resolution) *v1alpha1.Resolution {
-	if len(status.Resolutions) >= maxResolutions {
-		return nil
-	}
 	var next *v1alpha1.Resolution
 	for i := range counted {
 		r := &counted[i]
 		known := slices.ContainsFunc(status.Resolutions, func(k v1alpha1.Resolution) bool { return k.Decision == r.Decision })
 		earlier := next == nil || cmp.Or(r.Time.Compare(next.Time.Time), strings.Compare(r.Decision, next.Decision)) < 0
-		if !known && earlier {
+		takes := r.Outcome != v1alpha1.ResolveRetry || status.MayRetry() // decision.Judge counts none beyond
+		if !known && earlier && takes {
 			next = r
 		}
 	}
 	return next
 }
-
-// maxResolutions is what the schema takes.
-const maxResolutions = 16
 
 // retries is how often a person had it tried again.
 func retries(status *v1alpha1.ActionStatus) int {

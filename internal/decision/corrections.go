@@ -60,9 +60,16 @@ func outcomeIsUnknown(in Input, _ time.Time) *Ruling {
 		return slices.ContainsFunc(a.Status.Resolutions, func(r v1alpha1.Resolution) bool { return r.Decision == name })
 	}
 	for _, e := range in.Earlier {
+		if e.Spec.Resolve != nil && e.Spec.Resolve.Outcome == v1alpha1.ResolveRetry && !a.Status.MayRetry() {
+			continue // one that counted beside the last: the action has no place for it
+		}
 		if e.Spec.Resolve != nil && e.Spec.Actor != nil && e.Spec.Resolve.ActionRef.UID == string(a.UID) && e.Name != in.Decision.Name && !known(e.Name) {
 			return void(v1alpha1.LateReason, "could not %s: it was resolved already by %s: %s", deed(in), e.Spec.Actor.Username, told[e.Spec.Resolve.Outcome])
 		}
+	}
+	if a.Status.State == v1alpha1.ActionUnknown && spec.Resolve.Outcome == v1alpha1.ResolveRetry && !a.Status.MayRetry() {
+		return void(v1alpha1.LateReason, "could not %s with --retry: it was tried again %d times, and no more; look at the target and say --happened or "+
+			"--did-not, and if it is still wanted do it anew by hand: kubectl casebook do %s", deed(in), len(a.Status.Resolutions), spec.CaseRef.Name)
 	}
 	if a.Status.State == v1alpha1.ActionUnknown {
 		return nil

@@ -32,6 +32,21 @@ func resolved(by string, o v1alpha1.ResolveOutcome) func(*decision.Input) {
 	}
 }
 
+// retried is an action that was tried again so many times.
+func retried(times int) func(*decision.Input) {
+	return func(in *decision.Input) {
+		for i := range times {
+			resolved(fmt.Sprint("p", i), v1alpha1.ResolveRetry)(in)
+		}
+	}
+}
+
+func retry(by v1alpha1.Actor) v1alpha1.Decision {
+	d := decided(resolve, by)
+	d.Spec.Resolve.Outcome = v1alpha1.ResolveRetry
+	return d
+}
+
 var unknown = actionIs(v1alpha1.ActionUnknown)
 
 func TestJudgeResolve(t *testing.T) {
@@ -48,6 +63,12 @@ func TestJudgeResolve(t *testing.T) {
 		"what was just resolved by another":  {judged(resolve, unknown, earlier(decided(resolve, eve))), late, "it was resolved already by eve: it happened"},
 		"what the action has taken already":  {judged(resolve, unknown, resolved("eve", "Retry"), earlier(decided(resolve, eve))), countedOK, ""},
 		"another action's resolution":        {judged(resolve, unknown, earlier(func() v1alpha1.Decision { d := decided(resolve, eve); d.Spec.Resolve.ActionRef.UID = "other"; return d }())), countedOK, ""},
+		"a try for which there is room":      {judged(resolve, unknown, retried(14), outcome("Retry")), countedOK, "is tried again"},
+		"a try too many":                     {judged(resolve, unknown, retried(15), outcome("Retry")), late, "could not resolve ida-7f3k2/isolate with --retry: it was tried again 15 times, and no more; look at the target and say --happened or --did-not, and if it is still wanted do it anew by hand: kubectl casebook do ida-7f3k2"},
+		"after all tries, that it happened":  {judged(resolve, unknown, retried(15)), countedOK, "it happened"},
+		"after all tries, that it did not":   {judged(resolve, unknown, retried(15), outcome("DidNot")), countedOK, "it did not happen"},
+		"beside a try that found no room":    {judged(resolve, unknown, retried(15), earlier(retry(eve))), countedOK, "it happened"},
+		"beside a try that finds room":       {judged(resolve, unknown, retried(14), earlier(retry(eve))), late, "resolved already by eve"},
 		"what is not there":                  {judged(resolve, func(in *decision.Input) { in.Action = nil }), missing, "could not resolve ida-7f3k2/act-1: case ida-7f3k2 has no such action"},
 		"another action of the name":         {judged(resolve, unknown, func(in *decision.Input) { in.Action.UID = "other" }), missing, ""},
 		"an action of another case":          {judged(resolve, unknown, func(in *decision.Input) { in.Action.Spec.CaseRef.UID = "other" }), missing, ""},
