@@ -50,7 +50,7 @@ type EvidenceLogSpec struct {
 	// +required
 	SigningKeyRef SecretKeyRef `json:"signingKeyRef,omitzero"`
 	// archiveAfter is how long a case stays in the API after it was closed; 24 hours if left out. It leaves only when its
-	// evidence is sealed.
+	// evidence is sealed and no budget of a Guardrail counts an action of it any more.
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('2160h')",message="archiveAfter must be between 1m and 2160h, for example 24h"
 	// +optional
 	ArchiveAfter *metav1.Duration `json:"archiveAfter,omitempty"`

@@ -213,3 +213,51 @@ func TestNamespaceDeletedWhileTheOperatorIsAway(t *testing.T) {
 	w.AwaitGone(ns)
 	w.Evidence(c, false)
 }
+
+// Budgets count what is in the API: a case does not leave while one counts an action of it, however soon its log would let it
+// go. Else the next operator would not know what had run.
+func TestNothingLeavesThatABudgetCounts(t *testing.T) {
+	t.Parallel()
+	most := int32(1)
+	w := fixture.NewTenant(t, func(o client.Object) {
+		switch o := o.(type) {
+		case *v1alpha1.EvidenceLog:
+			o.Spec.ArchiveAfter = &metav1.Duration{Duration: time.Minute}
+		case *v1alpha1.Guardrail:
+			o.Spec.Budgets = []v1alpha1.Budget{
+				{Name: "isolations", Operations: []string{"kubernetes/isolatePod"}, Max: &most, Per: metav1.Duration{Duration: 6 * time.Hour}},
+				{Name: "releases", Operations: []string{"kubernetes/releasePod"}, Max: &most, Per: metav1.Duration{Duration: 24 * time.Hour}},
+			}
+		}
+	})
+	first := w.Run(fixture.Faults{})
+	w.AwaitReady()
+	gone := w.Pod("web-0")
+	if err := fixture.Admin().Delete(t.Context(), gone, client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
+	nothingBegan := w.Alert(gone)
+	closure := fixture.Close("TruePositive", "It went by itself")
+	w.Judged(w.Decide(fixture.Analyst, nothingBegan, closure), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
+	w.AwaitState(nothingBegan, v1alpha1.CaseClosed)
+	c := w.Alert(w.Pod("web-1"))
+	q := w.AwaitQuestion(c, "keep")
+	w.Judged(w.Decide(fixture.Lead, c, fixture.Answer(q, "keep")), v1alpha1.DecisionCounted, v1alpha1.CountedReason)
+	w.AwaitRest(c)
+	w.Decide(fixture.Analyst, c, fixture.Close("TruePositive", "Confirmed"))
+	w.AwaitState(c, v1alpha1.CaseClosed)
+	w.Evidence(c, true)
+	w.Forward(2 * time.Hour)
+	w.AwaitGone(nothingBegan)
+	first.Stop()
+
+	w.Run(fixture.Faults{})
+	other := w.Alert(w.Pod("web-2"))
+	if q := w.AwaitQuestion(other, "isolate"); !strings.Contains(q.Because, "1 of 1 isolations in the last 6 hours") {
+		t.Errorf("it asks because %q", q.Because)
+	}
+	fixture.Await(w, c, "to be there while it is counted", func(*v1alpha1.Case) bool { return true })
+	w.Check()
+	w.Forward(5 * time.Hour)
+	w.AwaitGone(c)
+}

@@ -237,8 +237,8 @@ func (s *Sealer) sealCase(ctx context.Context, of *v1alpha1.EvidenceLog, log Log
 	if err := s.close(ctx, log, &c, records); err != nil {
 		return 0, false, err
 	}
-	if left := s.stays(of, &c, leaving); left > 0 {
-		return left, false, nil
+	if left, err := s.stays(ctx, of, &c, records, leaving); err != nil || left > 0 {
+		return left, false, err
 	}
 	return 0, true, s.dispose(ctx, &c, records)
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/casebook-dev/casebook/api/v1alpha1"
 )
 
 // Usage is an action that began: an attempt was announced, whoever wanted it and whatever
@@ -84,6 +86,19 @@ func (p *Policy) Budgets(operation string, now time.Time, usage []Usage, self st
 		out = append(out, state)
 	}
 	return out
+}
+
+// Counts is for how long the budgets of a Guardrail count an action of an operation after it
+// began, at most 24 hours; zero if none does. One that does not compile counts as it is
+// written: it may be corrected before that time is over.
+func Counts(g *v1alpha1.Guardrail, operation string) time.Duration {
+	var longest time.Duration
+	for _, b := range g.Spec.Budgets {
+		if matches(g.Spec.Covers, operation) && (len(b.Operations) == 0 || matches(b.Operations, operation)) {
+			longest = max(longest, min(b.Per.Duration, maxWindow))
+		}
+	}
+	return longest
 }
 
 func (b *BudgetState) count(operations []string, now time.Time, usage []Usage, self string) {

@@ -293,3 +293,24 @@ func TestWantsHistory(t *testing.T) {
 		t.Error("one that counts nothing wants a history")
 	}
 }
+
+// What a budget counts must be kept for as long.
+func TestCounts(t *testing.T) {
+	hours := func(n time.Duration) metav1.Duration { return metav1.Duration{Duration: n * time.Hour} }
+	g := &v1alpha1.Guardrail{Spec: v1alpha1.GuardrailSpec{
+		Covers: []string{"idp/*", "mail/send"},
+		Budgets: []v1alpha1.Budget{
+			{Name: "all", Per: hours(1)},
+			{Name: "some", Operations: []string{"idp/revokeSessions"}, Per: hours(6)},
+			{Name: "of-an-older-schema", Operations: []string{"mail/send"}, Per: hours(48)},
+			{Name: "does-not-compile", Operations: []string{"edr/contain"}, Per: hours(2)},
+		},
+	}}
+	for operation, want := range map[string]time.Duration{
+		"idp/suspend": time.Hour, "idp/revokeSessions": 6 * time.Hour, "mail/send": 24 * time.Hour, "edr/contain": 0, "edr/scan": 0,
+	} {
+		if got := guard.Counts(g, operation); got != want {
+			t.Errorf("%s is counted for %s, want %s", operation, got, want)
+		}
+	}
+}
