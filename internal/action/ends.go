@@ -91,9 +91,22 @@ func pause(status *v1alpha1.ActionStatus) time.Duration {
 	return pause
 }
 
-// keepVerdict notes the verdict; one that says the same keeps its time, so that an unchanged world writes nothing.
-func keepVerdict(status *v1alpha1.ActionStatus, verdict v1alpha1.GuardVerdict) {
-	if was := status.Verdict; was != nil && was.Answer == verdict.Answer && was.Rule == verdict.Rule && was.Because == verdict.Because {
+// judgeAgain is when an action that asks for want of a lookup is judged again: after as long again as it has asked, from one
+// second to a minute.
+func judgeAgain(asksFor time.Duration) time.Duration {
+	return min(max(asksFor, time.Second), time.Minute)
+}
+
+// keepVerdict notes the verdict; one that says the same keeps its time, so that an unchanged world writes nothing. One that
+// asks what is asked already for want of a lookup says nothing new, however the lookup failed this time: else a target that
+// stays away would fill the journal.
+func keepVerdict(status *v1alpha1.ActionStatus, p Permission) {
+	was, verdict := status.Verdict, p.Verdict
+	switch {
+	case was == nil || was.Answer != verdict.Answer:
+	case p.Unanswered && SameQuestion(status.Question, p.Question):
+		return
+	case was.Rule == verdict.Rule && was.Because == verdict.Because:
 		return
 	}
 	status.Verdict = &verdict

@@ -53,6 +53,10 @@ type Permission struct {
 	Verdict v1alpha1.GuardVerdict
 	// Question is what people are to be asked when the verdict is Ask.
 	Question *v1alpha1.Question
+	// Unanswered says that the verdict is Ask for want of a lookup that failed: asked again, it may be another.
+	Unanswered bool
+	// RetryAfter is how long what failed wants to be left alone; zero if it does not say.
+	RetryAfter time.Duration
 	// Approvals are the counted decisions for this plan, one a person.
 	Approvals []v1alpha1.Approval
 	// Approved says that the approvals suffice.
@@ -169,7 +173,7 @@ func begin(namespace, name string, spec v1alpha1.ActionSpec, status *v1alpha1.Ac
 	if !now.Before(spec.DeadlineTime.Time) {
 		return stop(status, v1alpha1.ActionExpired, v1alpha1.DeadlinePassedReason, "the deadline passed before it could be done", now)
 	}
-	keepVerdict(status, w.Permission.Verdict)
+	keepVerdict(status, w.Permission)
 	if step, stop := permit(spec, status, w, now); stop {
 		return step
 	}
@@ -222,8 +226,12 @@ func permit(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, w World, no
 	if !now.Before(due) {
 		return stop(status, v1alpha1.ActionExpired, v1alpha1.ApprovalExpiredReason, "nobody entitled answered in time", now), true
 	}
-	status.State, status.Message = v1alpha1.ActionAsking, p.Verdict.Because
-	return Step{Recheck: due.Sub(now), Headline: metav1.Condition{
+	recheck := due.Sub(now)
+	if p.Unanswered {
+		recheck = min(recheck, max(judgeAgain(w.SeenFor), p.RetryAfter))
+	}
+	status.State, status.Message = v1alpha1.ActionAsking, status.Verdict.Because
+	return Step{Recheck: recheck, Headline: metav1.Condition{
 		Status: metav1.ConditionUnknown, Reason: v1alpha1.ApprovalRequiredReason, Message: status.Question.Prompt,
 	}}, true
 }
@@ -248,16 +256,20 @@ func usable(status *v1alpha1.ActionStatus, now time.Time) bool {
 	return began || !now.Before(q.AskedTime.Time) && now.Before(q.DueTime.Time)
 }
 
-// SameQuestion tells whether a question that stands is the one to be asked now: of the same plan, to the same people. Why
-// it is asked, and when it is due, is as it was when it was asked.
+// SameQuestion tells whether a question that stands is the one to be asked now: of the same plan, to the same people. It does
+// not matter why it is asked; when it is due is as it was when it was asked.
 func SameQuestion(stands, wanted *v1alpha1.Question) bool {
 	return stands != nil && wanted != nil && stands.Digest == wanted.Digest && stands.Verb == wanted.Verb && stands.Count == wanted.Count &&
 		slices.Equal(stands.Groups, wanted.Groups) && slices.Equal(stands.Excluded, wanted.Excluded)
 }
 
-// ask puts the question, or keeps the one that stands if it still asks for the same.
+// ask puts the question, or keeps the one that stands if it still asks for the same: what people said to it holds. Why it is
+// asked is as the verdict says.
 func ask(spec v1alpha1.ActionSpec, status *v1alpha1.ActionStatus, p Permission, now time.Time) {
 	if SameQuestion(status.Question, p.Question) {
+		if !p.Unanswered {
+			status.Question.Because = p.Question.Because
+		}
 		return
 	}
 	question := p.Question.DeepCopy()

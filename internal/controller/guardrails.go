@@ -5,6 +5,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/casebook-dev/casebook/internal/casefile"
 	"github.com/casebook-dev/casebook/internal/controller/loop"
 	"github.com/casebook-dev/casebook/internal/decision"
+	"github.com/casebook-dev/casebook/internal/fault"
 	"github.com/casebook-dev/casebook/internal/guard"
 	"github.com/casebook-dev/casebook/internal/kube"
 )
@@ -59,7 +61,7 @@ func (g *guardrails) permission(ctx context.Context, a *v1alpha1.Action, now tim
 	}
 	p := action.Permission{Verdict: v1alpha1.GuardVerdict{
 		Answer: verdict.Answer, Rule: verdict.Rule, Because: verdict.Because, Time: metav1.NewMicroTime(now),
-	}}
+	}, Unanswered: verdict.Unanswered, RetryAfter: asked.leave}
 	if verdict.Answer != v1alpha1.AnswerAsk {
 		return p, nil
 	}
@@ -82,6 +84,7 @@ type proposal struct {
 	tenant, operator []*guard.Policy
 	in               guard.Input
 	listed           *guard.History // what the API lists; nil where nothing counts it
+	leave            time.Duration  // how long the lookups that failed want to be left alone
 }
 
 func (p proposal) policies() []*guard.Policy { return slices.Concat(p.operator, p.tenant) }
@@ -246,6 +249,9 @@ func (g *guardrails) lookUp(ctx context.Context, p *proposal) {
 	_ = group.Wait() // no lookup fails the others
 	for _, a := range answers {
 		p.in.Facts.Answer(a.policy, a.lookup.Name, a.value, a.lookup.Err)
+		if wait, ok := errors.AsType[*fault.Wait](a.lookup.Err); ok {
+			p.leave = max(p.leave, wait.After)
+		}
 	}
 }
 

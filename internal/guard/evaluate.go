@@ -36,6 +36,9 @@ type Verdict struct {
 	Because string
 	// Ask says who must approve, with every default applied; nil unless Answer is Ask.
 	Ask *v1alpha1.Ask
+	// Unanswered says that it asks while a rule could not be decided that reads a lookup which
+	// failed: once that lookup answers, the verdict may be another.
+	Unanswered bool
 	// Trace says how each Guardrail answered, in the order of Rule.
 	Trace []PolicyTrace
 }
@@ -54,7 +57,7 @@ func Evaluate(ctx context.Context, tenant, operator []*Policy, in Input) Verdict
 	h.chain(ctx, tenant, Tenant)
 	// The strictest of each namespace and the stricter of the two is the strictest of all.
 	out := strictest(h.answers, h.undecided)
-	out.Trace = h.trace
+	out.Unanswered, out.Trace = h.unanswered && out.Answer == v1alpha1.AnswerAsk, h.trace
 	return out
 }
 
@@ -74,7 +77,9 @@ type hearing struct {
 	answers []answer
 	// undecided names the allow rules that keep silent because they could not be decided.
 	undecided []string
-	trace     []PolicyTrace
+	// unanswered says that a rule could not be decided that reads a lookup which failed.
+	unanswered bool
+	trace      []PolicyTrace
 }
 
 // chain asks every policy of a namespace.
@@ -117,6 +122,7 @@ func (h *hearing) rule(ctx context.Context, p *Policy, r rule, vars map[string]a
 	if err != nil {
 		out.Reason = err.Error()
 	}
+	h.unanswered = h.unanswered || truth == expr.Unknown && r.waits(p, h.in.Facts)
 	name := nameOf(p, r.Name)
 	switch {
 	case truth == expr.False:
@@ -143,6 +149,13 @@ func (r rule) holds(ctx context.Context, vars map[string]any) (expr.Truth, error
 		return expr.True, nil
 	}
 	return r.condition.EvalBool(ctx, vars)
+}
+
+// waits tells whether a rule reads a lookup that failed.
+func (r rule) waits(p *Policy, facts Facts) bool {
+	return r.condition != nil && slices.ContainsFunc(r.condition.Names(lookupsVar), func(name string) bool {
+		return facts.failed[key{p.Namespace, p.Name, name}]
+	})
 }
 
 // would is the answer of a rule whose condition holds.

@@ -46,6 +46,7 @@ type Facts struct {
 	History *History
 
 	lookups map[key]any
+	failed  map[key]bool
 }
 
 // key names a lookup: those of two Guardrails are apart, even by the same name.
@@ -55,12 +56,14 @@ type key struct{ namespace, guardrail, lookup string }
 // gave nothing; then what needs it answers on the safe side.
 func (f *Facts) Answer(p *Policy, lookup string, value any, err error) {
 	if f.lookups == nil {
-		f.lookups = map[key]any{}
+		f.lookups, f.failed = map[key]any{}, map[key]bool{}
 	}
+	of := key{p.Namespace, p.Name, lookup}
+	f.failed[of] = err != nil
 	if err != nil {
 		value = expr.Unavailable{Reason: fmt.Sprintf("lookup %s failed: %v", lookup, err)}
 	}
-	f.lookups[key{p.Namespace, p.Name, lookup}] = value
+	f.lookups[of] = value
 }
 
 // InputOf is the input for an action: target (type, name, namespace, uid), input and

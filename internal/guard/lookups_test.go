@@ -122,6 +122,35 @@ func TestEvaluateWithLookups(t *testing.T) {
 	}
 }
 
+// Only what may be decided otherwise once a lookup answers is worth another look.
+func TestUnanswered(t *testing.T) {
+	find := []v1alpha1.GuardrailLookup{look("vip", "vips/find", "")}
+	tests := map[string]struct {
+		rules  []v1alpha1.GuardrailRule
+		err    error
+		answer v1alpha1.Answer
+		want   bool
+	}{
+		"a deny rule that cannot be decided":         {[]v1alpha1.GuardrailRule{deny("d", "lookups.vip.found"), allow("a", "")}, errors.New("down"), "Ask", true},
+		"an ask rule that cannot be decided":         {[]v1alpha1.GuardrailRule{ask("d", "lookups.vip.found", v1alpha1.Ask{}), allow("a", "")}, errors.New("down"), "Ask", true},
+		"an allow rule that cannot be decided":       {[]v1alpha1.GuardrailRule{allow("a", "lookups.vip.found")}, errors.New("down"), "Ask", true},
+		"a lookup that a rule does not need":         {[]v1alpha1.GuardrailRule{ask("d", "severity < Low && lookups.vip.found", v1alpha1.Ask{})}, errors.New("down"), "Ask", false},
+		"a lookup that is not asked when it is down": {[]v1alpha1.GuardrailRule{ask("d", "", v1alpha1.Ask{})}, errors.New("down"), "Ask", false},
+		"an answer in which something lacks":         {[]v1alpha1.GuardrailRule{deny("d", "lookups.vip.tier == 'x'")}, nil, "Ask", false},
+		"what is denied whatever the answer":         {[]v1alpha1.GuardrailRule{deny("d", ""), deny("e", "lookups.vip.found")}, errors.New("down"), "Deny", false},
+		"what is allowed whatever the answer":        {[]v1alpha1.GuardrailRule{allow("a", ""), allow("b", "lookups.vip.found")}, errors.New("down"), "Allow", false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			p, in := compileOf(t, func(spec *v1alpha1.GuardrailSpec) { spec.Lookups, spec.Rules = find, tc.rules }), isolate(t)
+			in.Facts.Answer(p, "vip", map[string]any{"found": true}, tc.err)
+			if got := guard.Evaluate(t.Context(), []*guard.Policy{p}, nil, in); got.Answer != tc.answer || got.Unanswered != tc.want {
+				t.Errorf("got %s, unanswered %v; want %s, %v: %s", got.Answer, got.Unanswered, tc.answer, tc.want, got.Because)
+			}
+		})
+	}
+}
+
 func TestCompileNamesWhatIsWrong(t *testing.T) {
 	many := func(n int32) *int32 { return &n }
 	tests := map[string]struct {
