@@ -10,6 +10,7 @@ import (
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/blob"
 	"github.com/casebook-dev/casebook/internal/fault"
+	"github.com/casebook-dev/casebook/internal/redact"
 )
 
 // Values reads what a Connector names, at the moment of use, in the Connector's own namespace. Nothing is kept.
@@ -21,9 +22,20 @@ type Values interface {
 	ConfigMap(ctx context.Context, namespace string, ref v1alpha1.ConfigMapKeyRef) ([]byte, error)
 }
 
-// Line is a secret without the line end that editors, and files that Secrets are made from, put after it.
-func Line(secret []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(secret, []byte("\n")), []byte("\r"))
+// ReadSecret reads one key of a Secret, without the line end that editors, and files that Secrets are made from, put after
+// it, and has it redacted from then on. One that is too short for that is a Terminal error, as what Values says is.
+func ReadSecret(ctx context.Context, values Values, namespace string, ref v1alpha1.SecretKeyRef, secrets *redact.Redactor) ([]byte, error) {
+	secret, err := values.Secret(ctx, namespace, ref)
+	if err != nil {
+		return nil, err
+	}
+	secret = bytes.TrimSuffix(bytes.TrimSuffix(secret, []byte("\n")), []byte("\r"))
+	if len(secret) < redact.MinLength {
+		return nil, fault.Terminalf(SecretUnusableReason, "could not use Secret %s/%s: the value of key %s is %d bytes long, "+
+			"too short to be kept out of what the target answers: use one of at least %d", namespace, ref.Name, ref.Key, len(secret), redact.MinLength)
+	}
+	secrets.Add(secret)
+	return secret, nil
 }
 
 // Buckets opens object storage for a connector of a namespace, if the namespace may read it; a Terminal error says if not.

@@ -50,6 +50,7 @@ var layers = []layer{
 		"github.com/evanphx/json-patch/v5", "github.com/gowebpki/jcs",
 	}},
 	{name: "blob", only: []string{}},
+	{name: "redact", only: []string{}},
 	{name: "connector"},
 	{name: "ingest"},
 	{name: "normalize", deny: []string{"ingest", "connector"}},

@@ -149,8 +149,8 @@ var bugs = []bug{
 		[]string{httpSuite},
 	},
 	{
-		"secrets are not cut out of what a target says", "internal/connector/httptool/scrub.go",
-		"func (s *scrubber) text(text string) string { return string(s.bytes([]byte(text))) }", "func (s *scrubber) text(text string) string { return text }",
+		"secrets are not cut out of what a target says", "internal/redact/redact.go",
+		"func (r *Redactor) Text(text string) string { return string(r.Bytes([]byte(text))) }", "func (r *Redactor) Text(text string) string { return text }",
 		[]string{httpSuite},
 	},
 }

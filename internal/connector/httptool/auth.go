@@ -16,6 +16,7 @@ import (
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/connector"
 	"github.com/casebook-dev/casebook/internal/fault"
+	"github.com/casebook-dev/casebook/internal/redact"
 )
 
 // credentials are what one exchange proves itself with. They live as long as it does.
@@ -24,13 +25,13 @@ type credentials struct {
 	token       string // the OAuth token within it; empty for none
 	kept        bool   // the token was obtained for an earlier exchange
 	tls         *tls.Config
-	scrub       *scrubber
+	secrets     *redact.Redactor
 }
 
 // credentials reads the Secrets and obtains a token where one is needed. The
-// scrubber knows what was read also when there is an error.
+// redactor knows what was read also when there is an error.
 func (e *endpoint) credentials(ctx context.Context) (*credentials, *exchangeError) {
-	out := &credentials{scrub: &scrubber{}}
+	out := &credentials{secrets: &redact.Redactor{}}
 	config, err := e.tlsConfig(ctx)
 	if err != nil {
 		return out, refused(ctx, err)
@@ -45,8 +46,8 @@ func (e *endpoint) credentials(ctx context.Context) (*credentials, *exchangeErro
 		err = e.fixed(ctx, out, auth.Bearer.SecretRef, "Authorization", "Bearer ")
 	case auth.Basic != nil:
 		var password []byte
-		if password, err = e.secret(ctx, out.scrub, auth.Basic.SecretRef); err == nil {
-			out.name, out.value = "Authorization", basic(out.scrub, auth.Basic.Username, string(password))
+		if password, err = e.secret(ctx, out.secrets, auth.Basic.SecretRef); err == nil {
+			out.name, out.value = "Authorization", basic(out.secrets, auth.Basic.Username, string(password))
 		}
 	case auth.OAuth2 != nil:
 		return out, e.authorize(ctx, out, *auth.OAuth2)
@@ -59,7 +60,7 @@ func (e *endpoint) credentials(ctx context.Context) (*credentials, *exchangeErro
 
 // fixed puts a secret into a header.
 func (e *endpoint) fixed(ctx context.Context, out *credentials, ref v1alpha1.SecretKeyRef, name, prefix string) error {
-	secret, err := e.secret(ctx, out.scrub, ref)
+	secret, err := e.secret(ctx, out.secrets, ref)
 	if err != nil {
 		return err
 	}
@@ -72,26 +73,15 @@ func (e *endpoint) fixed(ctx context.Context, out *credentials, ref v1alpha1.Sec
 }
 
 // basic are the credentials of RFC 7617.
-func basic(scrub *scrubber, username, password string) string {
+func basic(secrets *redact.Redactor, username, password string) string {
 	pair := username + ":" + password
-	scrub.add([]byte(pair))
+	secrets.Add([]byte(pair))
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(pair))
 }
 
-// secret reads one key, without the line end that editors put after it, and has
-// it scrubbed from then on.
-func (e *endpoint) secret(ctx context.Context, scrub *scrubber, ref v1alpha1.SecretKeyRef) ([]byte, error) {
-	raw, err := e.Values.Secret(ctx, e.namespace, ref)
-	if err != nil {
-		return nil, err
-	}
-	raw = connector.Line(raw)
-	if len(raw) < minSecret {
-		return nil, fault.Terminalf(connector.SecretUnusableReason, "could not use Secret %s/%s: the value of key %s is %d bytes long, "+
-			"too short to be kept out of what the target answers: use one of at least %d", e.namespace, ref.Name, ref.Key, len(raw), minSecret)
-	}
-	scrub.add(raw)
-	return raw, nil
+// secret reads one key, and has it redacted from then on.
+func (e *endpoint) secret(ctx context.Context, secrets *redact.Redactor, ref v1alpha1.SecretKeyRef) ([]byte, error) {
+	return connector.ReadSecret(ctx, e.Values, e.namespace, ref, secrets)
 }
 
 // tlsConfig is whom to trust and who we are; nil if nothing is sent over TLS.

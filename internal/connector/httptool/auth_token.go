@@ -23,6 +23,7 @@ import (
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/connector"
+	"github.com/casebook-dev/casebook/internal/redact"
 )
 
 const (
@@ -89,13 +90,13 @@ func (t *tokens) setPost(post bool) {
 
 // authorize puts a token of the client credentials grant (RFC 6749, section 4.4) into the credentials.
 func (e *endpoint) authorize(ctx context.Context, out *credentials, spec v1alpha1.OAuth2Credential) *exchangeError {
-	secret, err := e.secret(ctx, out.scrub, spec.SecretRef)
+	secret, err := e.secret(ctx, out.secrets, spec.SecretRef)
 	if err != nil {
 		return refused(ctx, err)
 	}
 	digest := sha256.Sum256(secret)
 	use := func(token string, kept bool) {
-		out.scrub.add([]byte(token))
+		out.secrets.Add([]byte(token))
 		out.name, out.value, out.token, out.kept = "Authorization", "Bearer "+token, token, kept
 	}
 	if token, ok := e.tokens.kept(digest); ok {
@@ -143,7 +144,7 @@ func (e *endpoint) askForToken(ctx context.Context, creds *credentials, spec v1a
 	if failure != nil {
 		return "", 0, failure
 	}
-	token, life, failure := e.tokenOf(in, answer, creds.scrub)
+	token, life, failure := e.tokenOf(in, answer, creds.secrets)
 	if failure != nil {
 		failure.own = true // it answered
 	}
@@ -163,7 +164,7 @@ func (e *endpoint) sendTokenRequest(ctx context.Context, creds *credentials, spe
 		form.Set("client_id", spec.ClientID)
 		form.Set("client_secret", secret)
 	} else { // section 2.3.1 has both encoded as in a form first
-		header.Set("Authorization", basic(creds.scrub, url.QueryEscape(spec.ClientID), url.QueryEscape(secret)))
+		header.Set("Authorization", basic(creds.secrets, url.QueryEscape(spec.ClientID), url.QueryEscape(secret)))
 	}
 	body := form.Encode()
 	request := (&http.Request{
@@ -197,7 +198,7 @@ func (e *endpoint) noToken(l *lost) *exchangeError {
 }
 
 // tokenOf takes the token from an answer.
-func (e *endpoint) tokenOf(in *incoming, answer tokenAnswer, scrub *scrubber) (string, time.Duration, *exchangeError) {
+func (e *endpoint) tokenOf(in *incoming, answer tokenAnswer, secrets *redact.Redactor) (string, time.Duration, *exchangeError) {
 	host := e.tokenURL.Host
 	said := legible(cmp.Or(strings.TrimSpace(answer.Error+" "+answer.Description), http.StatusText(in.Status)))
 	switch {
@@ -210,11 +211,11 @@ func (e *endpoint) tokenOf(in *incoming, answer tokenAnswer, scrub *scrubber) (s
 		return "", 0, rejected("could not obtain a token: %s answered %d %s: check spec.http.authentication.oauth2 and renew its Secret", host, in.Status, said)
 	case in.Status != http.StatusOK:
 		return "", 0, unreachable("could not obtain a token: %s answered %d %s", host, in.Status, said)
-	case answer.AccessToken == "" || len(answer.AccessToken) < minSecret || len(answer.AccessToken) > maxToken,
+	case answer.AccessToken == "" || len(answer.AccessToken) < redact.MinLength || len(answer.AccessToken) > maxToken,
 		!httpguts.ValidHeaderFieldValue(answer.AccessToken):
 		return "", 0, unreachable("could not obtain a token: the answer of %s holds none that can be sent: check spec.http.authentication.oauth2.tokenURL", host)
 	case answer.TokenType != "" && !strings.EqualFold(answer.TokenType, "Bearer"):
-		scrub.add([]byte(answer.AccessToken))
+		secrets.Add([]byte(answer.AccessToken))
 		return "", 0, rejected("could not obtain a token: that of %s is of type %q, not Bearer", host, answer.TokenType)
 	}
 	return answer.AccessToken, tokenLifeOf(answer.ExpiresIn), nil

@@ -17,6 +17,7 @@ import (
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/connector"
 	"github.com/casebook-dev/casebook/internal/fault"
+	"github.com/casebook-dev/casebook/internal/redact"
 )
 
 // userAgent is sent unless a header says otherwise.
@@ -51,9 +52,9 @@ type outgoing struct {
 // incoming is an answer, whatever its status: a redirect too is one.
 type incoming struct {
 	Status int
-	// Header is in canonical form, without cookies, and scrubbed.
+	// Header is in canonical form, without cookies, and redacted.
 	Header http.Header
-	// Body is decoded and scrubbed; never more than maxBytes before scrubbing.
+	// Body is decoded and redacted; never more than maxBytes before redaction.
 	Body []byte
 	// RetryAfter is how long the target asks to be left alone: set with a status of 429 or 503, at most an hour.
 	RetryAfter time.Duration
@@ -69,7 +70,7 @@ type incoming struct {
 type exchangeError struct {
 	// Outcome is NotSent, Refused (by us, before the first byte) or InDoubt.
 	Outcome v1alpha1.AttemptOutcome
-	// Reason is one CamelCase word; Message is scrubbed and at most connector.MaxMessage bytes.
+	// Reason is one CamelCase word; Message is redacted and at most connector.MaxMessage bytes.
 	Reason, Message string
 	// RetryAfter is how long to wait before asking again; zero if that is not known.
 	RetryAfter time.Duration
@@ -98,7 +99,7 @@ func (e *endpoint) exchange(ctx context.Context, out outgoing) (*incoming, *exch
 	defer cancel()
 	request, err := e.request(ctx, out)
 	if err != nil {
-		return nil, refused(ctx, err).clean(&scrubber{})
+		return nil, refused(ctx, err).clean(&redact.Redactor{})
 	}
 	if failure := e.breaker.blocked(); failure != nil {
 		return nil, failure
@@ -143,7 +144,7 @@ func (e *endpoint) attempt(ctx context.Context, request *http.Request, body []by
 func (e *endpoint) once(ctx context.Context, request *http.Request, body []byte) (*incoming, signOfLife, *exchangeError) {
 	creds, failure := e.credentials(ctx)
 	if failure != nil {
-		return nil, signOf(ctx, failure), failure.clean(creds.scrub)
+		return nil, signOf(ctx, failure), failure.clean(creds.secrets)
 	}
 	request = request.Clone(ctx)
 	creds.apply(request.Header)
@@ -152,7 +153,7 @@ func (e *endpoint) once(ctx context.Context, request *http.Request, body []byte)
 	}
 	in, lost := e.dialer(e.base, creds.name != "").send(request, creds.tls, e.spec.MaxBytes)
 	if lost != nil {
-		failure = e.classify(lost, e.base.Host, "spec.http.baseURL").clean(creds.scrub)
+		failure = e.classify(lost, e.base.Host, "spec.http.baseURL").clean(creds.secrets)
 		if lost.stage == inAnswer && !errors.Is(lost.cause, context.DeadlineExceeded) {
 			return nil, alive, failure
 		}
@@ -163,7 +164,7 @@ func (e *endpoint) once(ctx context.Context, request *http.Request, body []byte)
 		e.limits.hold(in.RetryAfter)
 	}
 	in.Header.Del("Set-Cookie") // sessions are the target's secrets, and none is kept
-	in.Header, in.Body = creds.scrub.header(in.Header), creds.scrub.bytes(in.Body)
+	in.Header, in.Body = creds.secrets.Header(in.Header), creds.secrets.Bytes(in.Body)
 	in.token, in.kept = creds.token, creds.kept
 	return in, alive, nil
 }
@@ -184,10 +185,10 @@ func (e *endpoint) check(ctx context.Context) error {
 	case failure == nil:
 		return nil
 	case failure.Outcome == v1alpha1.OutcomeRefused || failure.Reason == connector.CredentialsRejectedReason:
-		return fault.Terminalf(failure.Reason, "%w", failure.clean(creds.scrub))
+		return fault.Terminalf(failure.Reason, "%w", failure.clean(creds.secrets))
 	case failure.RetryAfter > 0:
-		return fault.Waitf(failure.Reason, failure.RetryAfter, "%w", failure.clean(creds.scrub))
+		return fault.Waitf(failure.Reason, failure.RetryAfter, "%w", failure.clean(creds.secrets))
 	default:
-		return failure.clean(creds.scrub)
+		return failure.clean(creds.secrets)
 	}
 }

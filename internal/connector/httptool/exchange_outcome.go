@@ -15,6 +15,7 @@ import (
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/connector"
 	"github.com/casebook-dev/casebook/internal/fault"
+	"github.com/casebook-dev/casebook/internal/redact"
 )
 
 // classify says what is known of a request that has no answer. Only what cannot
@@ -64,8 +65,8 @@ func refused(ctx context.Context, err error) *exchangeError {
 }
 
 // clean cuts secrets out of the message, and the message to its length.
-func (e *exchangeError) clean(scrub *scrubber) *exchangeError {
-	e.Message = connector.Clip(scrub.text(e.Message))
+func (e *exchangeError) clean(secrets *redact.Redactor) *exchangeError {
+	e.Message = connector.Clip(secrets.Text(e.Message))
 	return e
 }
 

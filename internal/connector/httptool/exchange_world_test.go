@@ -353,3 +353,12 @@ func unquery(text string) string {
 	}
 	return plain
 }
+
+// jsonOf is text as a string of JSON holds it.
+func jsonOf(text string) string {
+	raw, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // a string always has a form in JSON
+	}
+	return string(raw[1 : len(raw)-1])
+}

@@ -234,6 +234,23 @@ func TestAWrongPasswordIsRejected(t *testing.T) {
 	}
 }
 
+// A password that is too short to be cut out of an answer is not sent.
+func TestAShortPasswordIsARefusal(t *testing.T) {
+	_, spec := server(t, secured)
+	d := dependencies()
+	d.Values = secrets{"soc/smtp/password": "abc\n"}
+	conn, err := smtp.NewOpener(d).Open(object(spec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result := send(t, conn, letter()); result.Outcome != v1alpha1.OutcomeRefused || result.Reason != connector.SecretUnusableReason {
+		t.Errorf("got %+v, want Refused, %s", result, connector.SecretUnusableReason)
+	}
+	if err := conn.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "use one of at least 4") {
+		t.Errorf("the probe says %v", err)
+	}
+}
+
 func TestAMissingSecretIsARefusal(t *testing.T) {
 	_, spec := server(t, secured)
 	d := dependencies()

@@ -22,6 +22,7 @@ import (
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/connector"
 	"github.com/casebook-dev/casebook/internal/fault"
+	"github.com/casebook-dev/casebook/internal/redact"
 )
 
 // maxAnswers bounds what is read from a server in one session, in bytes, TLS included.
@@ -32,11 +33,11 @@ const quitting = 2 * time.Second
 
 // session is a conversation with a server that has let us in.
 type session struct {
-	client   *gosmtp.Client
-	conn     net.Conn
-	host     string // and port
-	scrubber scrubber
-	stop     func() bool // ends the watch over conn
+	client  *gosmtp.Client
+	conn    net.Conn
+	host    string // and port
+	secrets redact.Redactor
+	stop    func() bool // ends the watch over conn
 }
 
 // rejectedError says that the server does not accept the credentials.
@@ -47,29 +48,37 @@ func (e *rejectedError) Error() string { return e.words }
 
 // open connects, secures the connection and signs in, by the deadline of ctx. Nothing of a message is sent.
 func (c *connection) open(ctx context.Context) (*session, error) {
-	var password []byte
-	if c.spec.PasswordRef != nil {
-		var err error
-		if password, err = c.Values.Secret(ctx, c.namespace, *c.spec.PasswordRef); err != nil {
-			return nil, err
-		}
+	s := &session{host: c.address}
+	password, err := c.password(ctx, &s.secrets)
+	if err != nil {
+		return nil, err
 	}
-	password = connector.Line(password)
-	s := &session{host: c.address, scrubber: newScrubber(c.spec.Username, string(password))}
-	var err error
 	if s.conn, err = c.dial(ctx); err != nil {
 		return nil, s.problem("connect to", err)
 	}
 	s.stop = watch(ctx, s.conn)
 	err = c.greet(ctx, s)
 	if err == nil {
-		err = c.authenticate(s, string(password))
+		err = c.authenticate(s, password)
 	}
 	if err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// password reads the password, if the spec has one, and has it redacted from then on, also as it is sent.
+func (c *connection) password(ctx context.Context, secrets *redact.Redactor) (string, error) {
+	if c.spec.PasswordRef == nil {
+		return "", nil
+	}
+	password, err := connector.ReadSecret(ctx, c.Values, c.namespace, *c.spec.PasswordRef, secrets)
+	if err != nil {
+		return "", err
+	}
+	secrets.Add([]byte("\x00" + c.spec.Username + "\x00" + string(password))) // of PLAIN (RFC 4616), in base64
+	return string(password), nil
 }
 
 // dial connects. Each address that the name has is judged when it is about to be connected to.
@@ -187,7 +196,7 @@ func (s *session) submit(from, to string, message []byte) connector.Result {
 func (s *session) accepted(data io.Writer) string {
 	said := ""
 	if closer, ok := data.(*gosmtp.DataCloser); ok {
-		said = ": " + oneLine(s.scrubber.text(closer.ServerResponse()))
+		said = ": " + oneLine(s.secrets.Text(closer.ServerResponse()))
 	}
 	return "accepted by " + s.host + said
 }
@@ -238,7 +247,7 @@ func (s *session) words(err error) string {
 	} else if operation, ok := errors.AsType[*net.OpError](err); ok {
 		text = operation.Err.Error()
 	}
-	return oneLine(s.scrubber.text(text))
+	return oneLine(s.secrets.Text(text))
 }
 
 // leave takes leave, if the server still listens, and closes the connection.

@@ -1,7 +1,7 @@
 // Copyright The Casebook Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package httptool
+package redact
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,15 +18,15 @@ import (
 	"pgregory.net/rapid"
 )
 
-func scrubberOf(secrets ...string) *scrubber {
-	s := &scrubber{}
+func redactorOf(secrets ...string) *Redactor {
+	s := &Redactor{}
 	for _, secret := range secrets {
-		s.add([]byte(secret))
+		s.Add([]byte(secret))
 	}
 	return s
 }
 
-func TestScrub(t *testing.T) {
+func TestText(t *testing.T) {
 	const secret = `p@ss "w/rd+ü&<%41>`
 	tests := map[string]struct{ secret, text, want string }{
 		"nothing to cut":              {secret, "plain", "plain"},
@@ -42,6 +42,11 @@ func TestScrub(t *testing.T) {
 		"in a query in JSON":          {"a/b&c d", `{"self":"https://x/?q=a%2Fb\u0026c%20d"}`, `{"self":"https://x/?q=[secret]"}`},
 		"in hex":                      {"abcd", "61626364 " + "6D6E6F70", "[secret] 6D6E6F70"},
 		"in hex of capitals":          {"mnop", "6D6E6F70", "[secret]"},
+		"in a string of Go":           {"p\x1b\xff\v'ü😀", strconv.QuoteToASCII("a p\x1b\xff\v'ü😀 b"), `"a [secret] b"`},
+		"in Go, every byte":           {"abcd", `"\x61\x62\x63\x64"`, `"[secret]"`},
+		"in Go, beyond all planes":    {"abcd", `\Uffffffffabcd`, `\Uffffffff[secret]`},
+		"in a query in Go":            {"a/b&c d", `"?q=a\x252Fb\x26c\x2520d"`, `"?q=[secret]"`},
+		"half an escape of Go":        {"abcd", `abcd\x6`, `[secret]\x6`},
 		"a lone escape at the end":    {"abcd", `abcd\`, `[secret]\`},
 		"half an escape at the end":   {"abcd", `abcd\u00`, `[secret]\u00`},
 		"a percent sign at the end":   {"abcd", `%61bcd%6`, `[secret]%6`},
@@ -52,19 +57,25 @@ func TestScrub(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := scrubberOf(tc.secret).text(tc.text); got != tc.want {
-				t.Errorf("text(%q) = %q, want %q", tc.text, got, tc.want)
+			if got := redactorOf(tc.secret).Text(tc.text); got != tc.want {
+				t.Errorf("Text(%q) = %q, want %q", tc.text, got, tc.want)
 			}
 		})
 	}
-	if got := scrubberOf("abcd", "cdef").text("-abcdef-"); got != "-[secret]-" {
+	for _, form := range []string{"p w/1%", "p+w%2F1%25", "p%20w%2F1%25", "cCB3LzEl", "AGNhc2Vib29rAHAgdy8xJQ==", "7020772f3125"} {
+		got := redactorOf("p w/1%", "\x00casebook\x00p w/1%").Text("seen " + form + " here") // as SMTP's AUTH sends it, and as others do
+		if strings.TrimRight(strings.TrimSuffix(got, " here"), "=") != "seen "+Mark {
+			t.Errorf("%s became %q", form, got)
+		}
+	}
+	if got := redactorOf("abcd", "cdef").Text("-abcdef-"); got != "-[secret]-" {
 		t.Errorf("two that overlap = %q", got)
 	}
-	if got := (&scrubber{}).text("abcd"); got != "abcd" {
+	if got := (&Redactor{}).Text("abcd"); got != "abcd" {
 		t.Errorf("the zero value changed a text to %q", got)
 	}
-	got := scrubberOf("sesame").header(http.Header{"X-Echo": {"a sesame", "b"}, "X-sesame": {"c"}})
-	if diff := cmp.Diff(http.Header{"X-Echo": {"a [secret]", "b"}, "X-[secret]": {"c"}}, got); diff != "" {
+	got := redactorOf("sesame").Header(map[string][]string{"X-Echo": {"a sesame", "b"}, "X-sesame": {"c"}})
+	if diff := cmp.Diff(map[string][]string{"X-Echo": {"a [secret]", "b"}, "X-[secret]": {"c"}}, got); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -81,6 +92,8 @@ var encodings = map[string]func(t *rapid.T, secret string) string{
 	"query":          func(_ *rapid.T, s string) string { return url.QueryEscape(s) },
 	"path":           func(_ *rapid.T, s string) string { return url.PathEscape(s) },
 	"JSON":           func(_ *rapid.T, s string) string { return jsonOf(s) },
+	"Go":             func(_ *rapid.T, s string) string { return goOf(s) },
+	"Go in ASCII":    func(_ *rapid.T, s string) string { raw := strconv.QuoteToASCII(s); return raw[1 : len(raw)-1] },
 	"query in JSON":  func(_ *rapid.T, s string) string { return jsonOf(url.QueryEscape(s)) },
 	"base64 in query": func(_ *rapid.T, s string) string {
 		return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(s)))
@@ -112,6 +125,11 @@ var encodings = map[string]func(t *rapid.T, secret string) string{
 	},
 }
 
+func goOf(s string) string {
+	raw := strconv.Quote(s)
+	return raw[1 : len(raw)-1]
+}
+
 func jsonOf(s string) string {
 	raw, err := json.Marshal(s)
 	if err != nil {
@@ -120,14 +138,14 @@ func jsonOf(s string) string {
 	return string(raw[1 : len(raw)-1])
 }
 
-// TestScrubProperties: whatever the secret, however it is written and whatever
+// TestRedactProperties: whatever the secret, however it is written and whatever
 // stands around it, no part of what is left holds it.
-func TestScrubProperties(t *testing.T) {
+func TestRedactProperties(t *testing.T) {
 	secrets := rapid.OneOf(
 		rapid.StringMatching(`[ -~]{4,40}`),
 		rapid.StringMatching(`[a-zA-Z0-9+/=_-]{4,80}`),
 		rapid.StringOfN(rapid.RuneFrom([]rune("äöü€😀%\\\"+ /&<>")), 2, 20, -1),
-	).Filter(func(s string) bool { return len(s) >= minSecret })
+	).Filter(func(s string) bool { return len(s) >= MinLength })
 	around := rapid.StringMatching(`[g-z{}:,"\[\] .]{0,30}`)
 	for name, encode := range encodings {
 		t.Run(name, func(t *testing.T) {
@@ -135,13 +153,13 @@ func TestScrubProperties(t *testing.T) {
 				secret := secrets.Draw(t, "secret")
 				written := encode(t, secret)
 				text := around.Draw(t, "before") + written + around.Draw(t, "after")
-				got := scrubberOf(secret).text(text)
-				for piece := range strings.SplitSeq(got, scrubbed) {
+				got := redactorOf(secret).Text(text)
+				for piece := range strings.SplitSeq(got, Mark) {
 					if strings.Contains(piece, written) || strings.Contains(piece, secret) {
 						t.Fatalf("%q written as %q is still in %q", secret, written, got)
 					}
 				}
-				if !strings.Contains(got, scrubbed) {
+				if !strings.Contains(got, Mark) {
 					t.Fatalf("%q has no mark of the secret %q", got, secret)
 				}
 			})
@@ -149,19 +167,19 @@ func TestScrubProperties(t *testing.T) {
 	}
 }
 
-// TestScrubWithinBase64: a secret that was encoded with other things around it
+// TestRedactWithinBase64: a secret that was encoded with other things around it
 // leaves no more than the characters it shares with them.
-func TestScrubWithinBase64(t *testing.T) {
+func TestRedactWithinBase64(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		secret := rapid.SliceOfN(rapid.Byte(), 9, 60).Draw(t, "secret")
 		before, after := rapid.SliceOfN(rapid.Byte(), 0, 10).Draw(t, "before"), rapid.SliceOfN(rapid.Byte(), 0, 10).Draw(t, "after")
 		encoding := rapid.SampledFrom([]*base64.Encoding{base64.StdEncoding, base64.URLEncoding}).Draw(t, "encoding")
 		whole := encoding.EncodeToString(slicesOf(before, secret, after))
-		s := &scrubber{}
-		s.add(secret)
-		got := s.text(whole)
-		left := len(strings.ReplaceAll(got, scrubbed, ""))
-		if most := (len(before)+2)/3*4 + (len(after)+2)/3*4 + 4; !strings.Contains(got, scrubbed) || left > most {
+		s := &Redactor{}
+		s.Add(secret)
+		got := s.Text(whole)
+		left := len(strings.ReplaceAll(got, Mark, ""))
+		if most := (len(before)+2)/3*4 + (len(after)+2)/3*4 + 4; !strings.Contains(got, Mark) || left > most {
 			t.Fatalf("%q of %q has %d characters left, more than %d", got, whole, left, most)
 		}
 	})
@@ -169,32 +187,32 @@ func TestScrubWithinBase64(t *testing.T) {
 
 func slicesOf(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
-func TestScrubLeavesTheRestAlone(t *testing.T) {
+func TestRedactLeavesTheRestAlone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[g-z%\\"+ ]{0,200}`).Draw(t, "text") // none of the secret's characters, nor hex digits
-		if got := scrubberOf("ABCD-1234").text(text); got != text {
-			t.Fatalf("text(%q) = %q", text, got)
+		if got := redactorOf("ABCD-1234").Text(text); got != text {
+			t.Fatalf("Text(%q) = %q", text, got)
 		}
 	})
 }
 
-// TestScrubAcrossWindows puts a secret at every place near the border of what is searched at a time.
-func TestScrubAcrossWindows(t *testing.T) {
-	s := scrubberOf("sesame-open")
+// TestRedactAcrossWindows puts a secret at every place near the border of what is searched at a time.
+func TestRedactAcrossWindows(t *testing.T) {
+	s := redactorOf("sesame-open")
 	for shift := range 40 {
 		filling := strings.Repeat(`\n`, window-20+shift)
-		if got := s.text(filling + `sesame\u002dopen` + filling); got != filling+scrubbed+filling {
+		if got := s.Text(filling + `sesame\u002dopen` + filling); got != filling+Mark+filling {
 			t.Fatalf("a secret %d before the border is not cut", 20-shift)
 		}
 	}
 }
 
-// TestScrubIsLinear would not end in time if a long, repetitive secret met a
+// TestRedactIsLinear would not end in time if a long, repetitive secret met a
 // text that nearly repeats it, byte by byte.
-func TestScrubIsLinear(t *testing.T) {
-	s := scrubberOf(strings.Repeat("a", 8<<10) + "b")
+func TestRedactIsLinear(t *testing.T) {
+	s := redactorOf(strings.Repeat("a", 8<<10) + "b")
 	text := strings.Repeat("a", 4<<20) + `\n`
-	if got := s.text(text); got != text {
+	if got := s.Text(text); got != text {
 		t.Error("a text without the secret was changed")
 	}
 }

@@ -1,50 +1,54 @@
 // Copyright The Casebook Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package httptool
+// Package redact cuts secrets out of text that others wrote: what a tool echoes of the credentials that it was sent must
+// not get into a status, an event or a log.
+//
+// Secrets are found by their value, so whoever reads one adds it, and whoever repeats what a tool said has it redacted
+// first and shortened after: half a secret is not found.
+package redact
 
 import (
 	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/hex"
-	"net/http"
 	"slices"
 )
 
 const (
-	// scrubbed stands where a secret was.
-	scrubbed = "[secret]"
-	// minSecret is the length in bytes from which a secret can be cut out of text: a shorter one stands in it by chance.
-	minSecret = 4
+	// Mark stands where a secret was.
+	Mark = "[secret]"
+	// MinLength is the length in bytes from which a secret can be cut out of text: a shorter one stands in it by chance.
+	MinLength = 4
 	// minPart is the length from which a part of an encoded secret is told from chance.
 	minPart = 8
 )
 
-// scrubber replaces secrets by their value, wherever they stand and however they
+// Redactor replaces secrets by their value, wherever they stand and however they
 // are written: as they are, in base64 (standard or URL, padded or not, also as a
 // part of something longer), in hex, and any of these percent-encoded, encoded
-// as a form, or escaped in JSON. Its zero value replaces nothing. It may be used
-// by several goroutines once every secret is added.
-type scrubber struct {
+// as a form, or escaped in a string of JSON or Go. Its zero value replaces
+// nothing. It may be used by several goroutines once every secret is added.
+type Redactor struct {
 	forms   [][]byte
 	longest int
 	spaces  bool // some form has a space, which a form writes as a plus
 }
 
-// add has the secret replaced from now on. One shorter than minSecret is not:
+// Add has the secret replaced from now on. One shorter than MinLength is not:
 // whoever reads secrets refuses those.
-func (s *scrubber) add(secret []byte) {
-	if len(secret) < minSecret {
+func (r *Redactor) Add(secret []byte) {
+	if len(secret) < MinLength {
 		return
 	}
 	for _, form := range forms(secret) {
-		if slices.ContainsFunc(s.forms, func(have []byte) bool { return bytes.Equal(have, form) }) {
+		if slices.ContainsFunc(r.forms, func(have []byte) bool { return bytes.Equal(have, form) }) {
 			continue
 		}
-		s.forms = append(s.forms, form)
-		s.longest = max(s.longest, len(form))
-		s.spaces = s.spaces || bytes.ContainsRune(form, ' ')
+		r.forms = append(r.forms, form)
+		r.longest = max(r.longest, len(form))
+		r.spaces = r.spaces || bytes.ContainsRune(form, ' ')
 	}
 }
 
@@ -72,16 +76,16 @@ func forms(secret []byte) [][]byte {
 	return out
 }
 
-// text is bytes for a string.
-func (s *scrubber) text(text string) string { return string(s.bytes([]byte(text))) }
+// Text is Bytes for a string.
+func (r *Redactor) Text(text string) string { return string(r.Bytes([]byte(text))) }
 
-// bytes returns the text with every secret replaced by "[secret]"; the text
-// itself is left alone. It takes time in proportion to the text.
-func (s *scrubber) bytes(text []byte) []byte {
-	if len(s.forms) == 0 || len(text) == 0 {
+// Bytes returns the text with every secret replaced by Mark; the text itself
+// is left alone. It takes time in proportion to the text.
+func (r *Redactor) Bytes(text []byte) []byte {
+	if len(r.forms) == 0 || len(text) == 0 {
 		return text
 	}
-	spans := s.find(text)
+	spans := r.find(text)
 	if len(spans) == 0 {
 		return text
 	}
@@ -92,7 +96,7 @@ func (s *scrubber) bytes(text []byte) []byte {
 		for i++; i < len(spans) && spans[i].from <= to; i++ { // what overlaps is one secret to the reader
 			to = max(to, spans[i].to)
 		}
-		out = append(append(out, text[done:from]...), scrubbed...)
+		out = append(append(out, text[done:from]...), Mark...)
 		done = to
 		if i == len(spans) {
 			out = append(out, text[done:]...)
@@ -101,13 +105,13 @@ func (s *scrubber) bytes(text []byte) []byte {
 	return out
 }
 
-// header returns a copy of the header with every secret replaced, in names too.
-func (s *scrubber) header(header http.Header) http.Header {
-	out := make(http.Header, len(header))
+// Header returns a copy of the header with every secret replaced, in names too.
+func (r *Redactor) Header(header map[string][]string) map[string][]string {
+	out := make(map[string][]string, len(header))
 	for name, values := range header {
-		name = s.text(name)
+		name = r.Text(name)
 		for _, value := range values {
-			out[name] = append(out[name], s.text(value))
+			out[name] = append(out[name], r.Text(value))
 		}
 	}
 	return out
@@ -116,9 +120,9 @@ func (s *scrubber) header(header http.Header) http.Header {
 // span is where a secret stands in a text.
 type span struct{ from, to int }
 
-func (s *scrubber) find(text []byte) []span {
+func (r *Redactor) find(text []byte) []span {
 	var out []span
-	for _, form := range s.forms {
+	for _, form := range r.forms {
 		for at := 0; ; {
 			i := bytes.Index(text[at:], form)
 			if i < 0 {
@@ -128,21 +132,26 @@ func (s *scrubber) find(text []byte) []span {
 			at += i + len(form)
 		}
 	}
-	percent, plus, backslash := bytes.IndexByte(text, '%') >= 0, s.spaces && bytes.IndexByte(text, '+') >= 0, bytes.IndexByte(text, '\\') >= 0
+	percent, plus, backslash := bytes.IndexByte(text, '%') >= 0, r.spaces && bytes.IndexByte(text, '+') >= 0, bytes.IndexByte(text, '\\') >= 0
 	for _, view := range []struct {
 		needed bool
 		undo   unescape
 	}{
 		{percent, percentUnescape},
 		{plus, formUnescape},
-		{backslash, jsonUnescape},
-		{backslash && (percent || bytes.Contains(text, []byte(`\u0025`))), jsonPercentUnescape},
+		{backslash, stringUnescape},
+		{backslash && (percent || escapedPercent(text)), stringPercentUnescape},
 	} {
 		if view.needed {
-			out = append(out, s.findEscaped(text, view.undo)...)
+			out = append(out, r.findEscaped(text, view.undo)...)
 		}
 	}
 	return out
+}
+
+// escapedPercent tells whether a percent sign is written as an escape somewhere.
+func escapedPercent(text []byte) bool {
+	return bytes.Contains(text, []byte(`u0025`)) || bytes.Contains(text, []byte(`x25`)) || bytes.Contains(text, []byte(`U00000025`))
 }
 
 // window is how many bytes of unescaped text are searched at a time, so that a
@@ -150,19 +159,19 @@ func (s *scrubber) find(text []byte) []span {
 const window = 64 << 10
 
 // findEscaped finds the secrets in the text as it reads without its escapes.
-func (s *scrubber) findEscaped(text []byte, undo unescape) []span {
+func (r *Redactor) findEscaped(text []byte, undo unescape) []span {
 	var out []span
 	var plain []byte // the text without escapes
 	var where []span // where each byte of plain stands in the text
 	for at := 0; at < len(text); {
-		for at < len(text) && len(plain) < window+s.longest {
+		for at < len(text) && len(plain) < window+r.longest {
 			more, next := undo(plain, text, at)
 			for range len(more) - len(plain) {
 				where = append(where, span{at, next})
 			}
 			plain, at = more, next
 		}
-		for _, form := range s.forms {
+		for _, form := range r.forms {
 			for from := 0; ; {
 				i := bytes.Index(plain[from:], form)
 				if i < 0 {
@@ -172,7 +181,7 @@ func (s *scrubber) findEscaped(text []byte, undo unescape) []span {
 				out = append(out, span{where[from-len(form)].from, where[from-1].to})
 			}
 		}
-		keep := min(len(plain), s.longest-1) // a secret may go on beyond what was searched
+		keep := min(len(plain), r.longest-1) // a secret may go on beyond what was searched
 		plain = plain[:copy(plain, plain[len(plain)-keep:])]
 		where = where[:copy(where, where[len(where)-keep:])]
 	}

@@ -1,10 +1,11 @@
 // Copyright The Casebook Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package httptool
+package redact
 
 import (
 	"strconv"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -31,15 +32,24 @@ func formUnescape(dst, text []byte, at int) ([]byte, int) {
 	return percentUnescape(dst, text, at)
 }
 
-var jsonEscapes = map[byte]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+var stringEscapes = map[byte]byte{
+	'"': '"', '\'': '\'', '\\': '\\', '/': '/', 'a': '\a', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v',
+}
 
-// jsonUnescape undoes the escapes of a JSON string (RFC 8259, section 7).
-func jsonUnescape(dst, text []byte, at int) ([]byte, int) {
+// stringUnescape undoes the escapes of a JSON string (RFC 8259, section 7), and those that a string of Go has beside them:
+// our own libraries quote what they cannot read.
+func stringUnescape(dst, text []byte, at int) ([]byte, int) {
 	if text[at] != '\\' || at+1 == len(text) {
 		return append(dst, text[at]), at + 1
 	}
-	if plain, ok := jsonEscapes[text[at+1]]; ok {
+	if plain, ok := stringEscapes[text[at+1]]; ok {
 		return append(dst, plain), at + 2
+	}
+	if char, ok := digits(text, at, 'x', 2); ok {
+		return append(dst, byte(char)), at + 4
+	}
+	if char, ok := digits(text, at, 'U', 8); ok && char <= unicode.MaxRune {
+		return utf8.AppendRune(dst, rune(char)), at + 10
 	}
 	unit, ok := jsonUnit(text, at)
 	if !ok {
@@ -55,24 +65,29 @@ func jsonUnescape(dst, text []byte, at int) ([]byte, int) {
 
 // jsonUnit reads the \uXXXX that stands at a place.
 func jsonUnit(text []byte, at int) (rune, bool) {
-	if at+6 > len(text) || text[at] != '\\' || text[at+1] != 'u' {
-		return 0, false
-	}
-	value, ok := unhex(text[at+2 : at+6])
-	return rune(value), ok
+	unit, ok := digits(text, at, 'u', 4)
+	return rune(unit), ok
 }
 
-// jsonPercentUnescape undoes percent-encoding within the string of JSON.
-func jsonPercentUnescape(dst, text []byte, at int) ([]byte, int) {
-	plain, next := jsonUnescape(nil, text, at)
+// digits reads the escape of a kind that stands at a place: a backslash, its letter and so many hexadecimal digits.
+func digits(text []byte, at int, kind byte, count int) (uint64, bool) {
+	if at+2+count > len(text) || text[at] != '\\' || text[at+1] != kind {
+		return 0, false
+	}
+	return unhex(text[at+2 : at+2+count])
+}
+
+// stringPercentUnescape undoes percent-encoding within a string of JSON or Go.
+func stringPercentUnescape(dst, text []byte, at int) ([]byte, int) {
+	plain, next := stringUnescape(nil, text, at)
 	if string(plain) != "%" {
 		return append(dst, plain...), next
 	}
-	digits, end := []byte{}, next
-	for len(digits) < 2 && end < len(text) {
-		digits, end = jsonUnescape(digits, text, end)
+	pair, end := []byte{}, next
+	for len(pair) < 2 && end < len(text) {
+		pair, end = stringUnescape(pair, text, end)
 	}
-	if value, ok := unhex(digits); ok && len(digits) == 2 {
+	if value, ok := unhex(pair); ok && len(pair) == 2 {
 		return append(dst, byte(value)), end
 	}
 	return append(dst, plain...), next
@@ -80,6 +95,6 @@ func jsonPercentUnescape(dst, text []byte, at int) ([]byte, int) {
 
 // unhex reads hexadecimal digits, without a sign.
 func unhex(digits []byte) (uint64, bool) {
-	value, err := strconv.ParseUint(string(digits), 16, 16)
+	value, err := strconv.ParseUint(string(digits), 16, 32)
 	return value, err == nil
 }
