@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/hex"
+	"maps"
 	"slices"
 )
 
@@ -31,9 +32,16 @@ const (
 // as a form, or escaped in a string of JSON or Go. Its zero value replaces
 // nothing. It may be used by several goroutines once every secret is added.
 type Redactor struct {
+	asIs   search
+	folded search // whatever the case of letters
+}
+
+// search is what is looked for.
+type search struct {
 	forms   [][]byte
 	longest int
 	spaces  bool // some form has a space, which a form writes as a plus
+	folds   bool // the forms are in small letters, and found in any
 }
 
 // Add has the secret replaced from now on. One shorter than MinLength is not:
@@ -42,14 +50,20 @@ func (r *Redactor) Add(secret []byte) {
 	if len(secret) < MinLength {
 		return
 	}
+	r.folded.folds = true
 	for _, form := range forms(secret) {
-		if slices.ContainsFunc(r.forms, func(have []byte) bool { return bytes.Equal(have, form) }) {
-			continue
-		}
-		r.forms = append(r.forms, form)
-		r.longest = max(r.longest, len(form))
-		r.spaces = r.spaces || bytes.ContainsRune(form, ' ')
+		r.asIs.add(form)
+		r.folded.add(fold(bytes.Clone(form)))
 	}
+}
+
+func (s *search) add(form []byte) {
+	if slices.ContainsFunc(s.forms, func(have []byte) bool { return bytes.Equal(have, form) }) {
+		return
+	}
+	s.forms = append(s.forms, form)
+	s.longest = max(s.longest, len(form))
+	s.spaces = s.spaces || bytes.ContainsRune(form, ' ')
 }
 
 // forms are the ways to write a secret down that change all of it at once.
@@ -82,10 +96,14 @@ func (r *Redactor) Text(text string) string { return string(r.Bytes([]byte(text)
 // Bytes returns the text with every secret replaced by Mark; the text itself
 // is left alone. It takes time in proportion to the text.
 func (r *Redactor) Bytes(text []byte) []byte {
-	if len(r.forms) == 0 || len(text) == 0 {
+	if len(r.asIs.forms) == 0 || len(text) == 0 {
 		return text
 	}
-	spans := r.find(text)
+	return replace(text, r.asIs.find(text))
+}
+
+// replace puts Mark in place of what stands at the spans.
+func replace(text []byte, spans []span) []byte {
 	if len(spans) == 0 {
 		return text
 	}
@@ -106,25 +124,47 @@ func (r *Redactor) Bytes(text []byte) []byte {
 }
 
 // Header returns a copy of the header with every secret replaced, in names too.
+// In a name a secret is found however its letters are written, for case means
+// nothing there and is lost on the way (RFC 9110, section 5.1). Values whose
+// names become one stand in the order of the names as they came.
 func (r *Redactor) Header(header map[string][]string) map[string][]string {
 	out := make(map[string][]string, len(header))
-	for name, values := range header {
-		name = r.Text(name)
-		for _, value := range values {
-			out[name] = append(out[name], r.Text(value))
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		plain := r.name(name)
+		for _, value := range header[name] {
+			out[plain] = append(out[plain], r.Text(value))
 		}
 	}
 	return out
 }
 
+// name redacts the name of a header.
+func (r *Redactor) name(name string) string {
+	return string(replace([]byte(name), r.folded.find([]byte(name))))
+}
+
+// fold makes the letters A to Z small, in place, so that every byte stays where it was.
+func fold(text []byte) []byte {
+	for i, b := range text {
+		if 'A' <= b && b <= 'Z' {
+			text[i] = b + 'a' - 'A'
+		}
+	}
+	return text
+}
+
 // span is where a secret stands in a text.
 type span struct{ from, to int }
 
-func (r *Redactor) find(text []byte) []span {
+func (s *search) find(text []byte) []span {
 	var out []span
-	for _, form := range r.forms {
+	whole := text
+	if s.folds {
+		whole = fold(bytes.Clone(text))
+	}
+	for _, form := range s.forms {
 		for at := 0; ; {
-			i := bytes.Index(text[at:], form)
+			i := bytes.Index(whole[at:], form)
 			if i < 0 {
 				break
 			}
@@ -132,7 +172,7 @@ func (r *Redactor) find(text []byte) []span {
 			at += i + len(form)
 		}
 	}
-	percent, plus, backslash := bytes.IndexByte(text, '%') >= 0, r.spaces && bytes.IndexByte(text, '+') >= 0, bytes.IndexByte(text, '\\') >= 0
+	percent, plus, backslash := bytes.IndexByte(text, '%') >= 0, s.spaces && bytes.IndexByte(text, '+') >= 0, bytes.IndexByte(text, '\\') >= 0
 	for _, view := range []struct {
 		needed bool
 		undo   unescape
@@ -143,7 +183,7 @@ func (r *Redactor) find(text []byte) []span {
 		{backslash && (percent || escapedPercent(text)), stringPercentUnescape},
 	} {
 		if view.needed {
-			out = append(out, r.findEscaped(text, view.undo)...)
+			out = append(out, s.findEscaped(text, view.undo)...)
 		}
 	}
 	return out
@@ -159,19 +199,22 @@ func escapedPercent(text []byte) bool {
 const window = 64 << 10
 
 // findEscaped finds the secrets in the text as it reads without its escapes.
-func (r *Redactor) findEscaped(text []byte, undo unescape) []span {
+func (s *search) findEscaped(text []byte, undo unescape) []span {
 	var out []span
 	var plain []byte // the text without escapes
 	var where []span // where each byte of plain stands in the text
 	for at := 0; at < len(text); {
-		for at < len(text) && len(plain) < window+r.longest {
+		for at < len(text) && len(plain) < window+s.longest {
 			more, next := undo(plain, text, at)
+			if s.folds {
+				fold(more[len(plain):])
+			}
 			for range len(more) - len(plain) {
 				where = append(where, span{at, next})
 			}
 			plain, at = more, next
 		}
-		for _, form := range r.forms {
+		for _, form := range s.forms {
 			for from := 0; ; {
 				i := bytes.Index(plain[from:], form)
 				if i < 0 {
@@ -181,7 +224,7 @@ func (r *Redactor) findEscaped(text []byte, undo unescape) []span {
 				out = append(out, span{where[from-len(form)].from, where[from-1].to})
 			}
 		}
-		keep := min(len(plain), r.longest-1) // a secret may go on beyond what was searched
+		keep := min(len(plain), s.longest-1) // a secret may go on beyond what was searched
 		plain = plain[:copy(plain, plain[len(plain)-keep:])]
 		where = where[:copy(where, where[len(where)-keep:])]
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
@@ -74,9 +75,48 @@ func TestText(t *testing.T) {
 	if got := (&Redactor{}).Text("abcd"); got != "abcd" {
 		t.Errorf("the zero value changed a text to %q", got)
 	}
-	got := redactorOf("sesame").Header(map[string][]string{"X-Echo": {"a sesame", "b"}, "X-sesame": {"c"}})
-	if diff := cmp.Diff(map[string][]string{"X-Echo": {"a [secret]", "b"}, "X-[secret]": {"c"}}, got); diff != "" {
-		t.Error(diff)
+}
+
+func TestHeader(t *testing.T) {
+	type header = map[string][]string
+	tests := map[string]struct{ header, want header }{
+		"a value":                      {header{"X-Echo": {"a open-Sesame", "b"}}, header{"X-Echo": {"a [secret]", "b"}}},
+		"a value in other letters":     {header{"X-Echo": {"Open-sesame"}}, header{"X-Echo": {"Open-sesame"}}},
+		"a name":                       {header{"X-open-Sesame": {"c"}}, header{"X-[secret]": {"c"}}},
+		"a name, canonical":            {header{"X-Open-Sesame": {"c"}}, header{"X-[secret]": {"c"}}},
+		"a name in base64, canonical":  {header{"B3blbi1tzxnhbwu": {"c"}}, header{"[secret]": {"c"}}},
+		"a name in hex, canonical":     {header{"X6f70656e2d536573616d65": {"c"}}, header{"X[secret]": {"c"}}},
+		"a name with escapes":          {header{"X-Open%2dses%41me": {"c"}}, header{"X-[secret]": {"c"}}},
+		"names that become one":        {header{"Open-Sesame": {"2", "3"}, "OPEN-SESAME": {"1"}, "open-sesame": {"5"}, "Open%2dsesame": {"4"}, "Z": {"z"}}, header{"[secret]": {"1", "4", "2", "3", "5"}, "Z": {"z"}}},
+		"a name that is like one only": {header{"Open-Sesam": {"c"}}, header{"Open-Sesam": {"c"}}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, redactorOf("open-Sesame").Header(tc.header)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestHeaderProperties: whatever the case that the name of a header is brought into, no secret is left in it.
+func TestHeaderProperties(t *testing.T) {
+	cases := map[string]func(string) string{"canonical": textproto.CanonicalMIMEHeaderKey, "small": strings.ToLower, "capital": strings.ToUpper}
+	for name, encode := range encodings {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				secret := rapid.StringMatching(`[a-zA-Z0-9!#$&'*+.^_|~-]{4,40}`).Draw(t, "secret") // what may stand in a name, but for the escapes
+				written := cases[rapid.SampledFrom([]string{"canonical", "small", "capital"}).Draw(t, "case")]("X-" + encode(t, secret))
+				if strings.Contains(written, `\`) {
+					return // which no name may hold
+				}
+				for got := range redactorOf(secret).Header(map[string][]string{written: {"v"}}) {
+					if !strings.HasPrefix(got[2:], Mark) || strings.Trim(got[2+len(Mark):], "=%3Dd") != "" {
+						t.Fatalf("%q, a name made of the secret %q, became %q", written, secret, got)
+					}
+				}
+			})
+		})
 	}
 }
 

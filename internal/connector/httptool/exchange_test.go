@@ -5,6 +5,7 @@ package httptool
 
 import (
 	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -57,6 +58,30 @@ func TestExchangeSendsWhatItIsTold(t *testing.T) {
 	}
 	if in.Status != http.StatusOK || in.Header.Get("X-Echo") != "Bearer [secret]" {
 		t.Errorf("the answer is %d with %v", in.Status, in.Header)
+	}
+}
+
+// TestExchangeRedactsNames has a target that makes names of what it was sent, which net/http brings into the form that it
+// likes: my-secret becomes My-Secret.
+func TestExchangeRedactsNames(t *testing.T) {
+	const secret = "my-secret-token"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()[secret] = []string{"1"}
+		w.Header()[base64.RawStdEncoding.EncodeToString([]byte(secret))] = []string{"2"}
+		w.Header()["x-"+secret] = []string{"3"}
+	}))
+	defer server.Close()
+	w := newWorld(t, server.URL)
+	w.secrets.set("tool/token", secret)
+	in, failure := w.exchange(outgoing{Method: "GET", Target: "/"})
+	if failure != nil {
+		t.Fatal(failure)
+	}
+	for _, name := range []string{"Date", "Content-Length", "Connection"} {
+		in.Header.Del(name)
+	}
+	if diff := cmp.Diff(http.Header{"[secret]": {"2", "1"}, "X-[secret]": {"3"}}, in.Header); diff != "" {
+		t.Error(diff)
 	}
 }
 
