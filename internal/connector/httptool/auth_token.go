@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -200,25 +199,35 @@ func (e *endpoint) noToken(l *lost) *exchangeError {
 // tokenOf takes the token from an answer.
 func (e *endpoint) tokenOf(in *incoming, answer tokenAnswer, secrets *redact.Redactor) (string, time.Duration, *exchangeError) {
 	host := e.tokenURL.Host
-	said := legible(cmp.Or(strings.TrimSpace(answer.Error+" "+answer.Description), http.StatusText(in.Status)))
 	switch {
-	case in.Status == http.StatusTooManyRequests || in.Status == http.StatusServiceUnavailable:
-		return "", 0, &exchangeError{
-			Outcome: v1alpha1.OutcomeNotSent, Reason: connector.RateLimitedReason, RetryAfter: retryAfter(in.Header, e.Clock.Now()),
-			Message: fmt.Sprintf("could not obtain a token: %s answered %d: it is tried again later", host, in.Status),
-		}
-	case in.Status >= 400 && in.Status < 500:
-		return "", 0, rejected("could not obtain a token: %s answered %d %s: check spec.http.authentication.oauth2 and renew its Secret", host, in.Status, said)
 	case in.Status != http.StatusOK:
-		return "", 0, unreachable("could not obtain a token: %s answered %d %s", host, in.Status, said)
-	case answer.AccessToken == "" || len(answer.AccessToken) < redact.MinLength || len(answer.AccessToken) > maxToken,
-		!httpguts.ValidHeaderFieldValue(answer.AccessToken):
+		said := cmp.Or(strings.TrimSpace(answer.Error+" "+answer.Description), http.StatusText(in.Status))
+		return "", 0, e.refusedToken(in, legible(secrets.Text(said)))
+	case len(answer.AccessToken) < redact.MinLength || len(answer.AccessToken) > maxToken, !httpguts.ValidHeaderFieldValue(answer.AccessToken):
 		return "", 0, unreachable("could not obtain a token: the answer of %s holds none that can be sent: check spec.http.authentication.oauth2.tokenURL", host)
 	case answer.TokenType != "" && !strings.EqualFold(answer.TokenType, "Bearer"):
 		secrets.Add([]byte(answer.AccessToken))
 		return "", 0, rejected("could not obtain a token: that of %s is of type %q, not Bearer", host, answer.TokenType)
 	}
 	return answer.AccessToken, tokenLifeOf(answer.ExpiresIn), nil
+}
+
+// refusedToken says what an answer without a token means. Only a status of 400 to 499 speaks of the client, and of these
+// not those that ask for patience; whatever else a server says may be otherwise later, when it says so.
+func (e *endpoint) refusedToken(in *incoming, said string) *exchangeError {
+	failure := unreachable("could not obtain a token: %s answered %d %s: it is tried again later", e.tokenURL.Host, in.Status, said)
+	switch status := in.Status; {
+	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
+		failure.Reason = connector.RateLimitedReason
+	case status == http.StatusRequestTimeout || status == http.StatusTooEarly || status >= 500:
+	case status >= 400:
+		return rejected("could not obtain a token: %s answered %d %s: check spec.http.authentication.oauth2 and renew its Secret", e.tokenURL.Host, status, said)
+	default:
+		return unreachable("could not obtain a token: %s answered %d %s, which is not how a token is given: check spec.http.authentication.oauth2.tokenURL",
+			e.tokenURL.Host, status, said)
+	}
+	failure.RetryAfter = retryAfter(in.Header, e.Clock.Now())
+	return failure
 }
 
 // tokenLifeOf reads expires_in, which some servers write as a string.

@@ -180,12 +180,18 @@ func TestNoToken(t *testing.T) {
 	}{
 		"the client is not known": {answer(401, `{"error":"invalid_client","error_description":"`+jsonOf(canary)+` is wrong"}`), connector.CredentialsRejectedReason,
 			"answered 401 invalid_client [secret] is wrong: check spec.http.authentication.oauth2 and renew its Secret"},
-		"the scope is not allowed":      {answer(400, `{"error":"invalid_scope"}`), connector.CredentialsRejectedReason, "invalid_scope"},
-		"it may not":                    {answer(403, `<html>`), connector.CredentialsRejectedReason, "answered 403 Forbidden"},
-		"too many ask":                  {answer(429, ``), connector.RateLimitedReason, "answered 429"},
-		"the server is busy":            {answer(503, ``), connector.RateLimitedReason, "answered 503"},
-		"the server fails":              {answer(500, canary), connector.UnreachableReason, "answered 500"},
-		"it redirects":                  {answer(302, ``), connector.UnreachableReason, "answered 302"},
+		"the scope is not allowed":   {answer(400, `{"error":"invalid_scope"}`), connector.CredentialsRejectedReason, "invalid_scope"},
+		"it may not":                 {answer(403, `<html>`), connector.CredentialsRejectedReason, "answered 403 Forbidden"},
+		"too many ask":               {answer(429, ``), connector.RateLimitedReason, "answered 429 Too Many Requests: it is tried again later"},
+		"the server is busy":         {answer(503, ``), connector.RateLimitedReason, "answered 503 Service Unavailable: it is tried again later"},
+		"the request took too long":  {answer(408, ``), connector.UnreachableReason, "answered 408 Request Timeout: it is tried again later"},
+		"the request came too early": {answer(425, ``), connector.UnreachableReason, "answered 425 Too Early: it is tried again later"},
+		"the server fails":           {answer(500, canary), connector.UnreachableReason, "answered 500 Internal Server Error: it is tried again later"},
+		"what is behind it fails":    {answer(502, `{"error":"server_error"}`), connector.UnreachableReason, "answered 502 server_error: it is tried again later"},
+		"what is behind it is late":  {answer(504, ``), connector.UnreachableReason, "answered 504 Gateway Timeout: it is tried again later"},
+		"it redirects":               {answer(302, ``), connector.UnreachableReason, "answered 302 Found, which is not how a token is given: check spec.http.authentication.oauth2.tokenURL"},
+		"a secret where words are cut": {answer(401, `{"error":"invalid_client","error_description":"`+strings.Repeat("x", saidLength-30)+jsonOf(canary)+`"}`),
+			connector.CredentialsRejectedReason, "xx[secret]: check"},
 		"the answer is nonsense":        {answer(200, `<html>`+canary), connector.UnreachableReason, "holds none that can be sent"},
 		"the answer has no token":       {answer(200, `{"token_type":"Bearer"}`), connector.UnreachableReason, "holds none"},
 		"the token is too short":        {answer(200, `{"access_token":"abc"}`), connector.UnreachableReason, "holds none"},
@@ -208,7 +214,7 @@ func TestNoToken(t *testing.T) {
 			if failure == nil || failure.Outcome != v1alpha1.OutcomeNotSent || failure.Reason != tc.reason || !strings.Contains(failure.Message, tc.want) {
 				t.Errorf("exchange = %+v, want it not sent, with %s and %q", failure, tc.reason, tc.want)
 			}
-			if tc.reason == connector.RateLimitedReason && failure.RetryAfter != 7*time.Second {
+			if later := strings.Contains(tc.want, "tried again later"); failure != nil && (failure.RetryAfter == 7*time.Second) != later {
 				t.Errorf("it is to be tried again after %s", failure.RetryAfter)
 			}
 			if requests.count() != 0 {
