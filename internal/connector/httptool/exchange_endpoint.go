@@ -20,6 +20,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/casebook-dev/casebook/api/v1alpha1"
+	"github.com/casebook-dev/casebook/internal/connector"
 	"github.com/casebook-dev/casebook/internal/fault"
 )
 
@@ -188,9 +189,9 @@ func checkTLS(spec *v1alpha1.HTTPTLS, base *url.URL) (*x509.CertPool, error) {
 	if spec.CABundle == "" {
 		return nil, nil
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(spec.CABundle)) {
-		return nil, invalidField("spec.http.tls.caBundle", "it holds no certificate: put the PEM of the authorities there, each from BEGIN CERTIFICATE to END CERTIFICATE")
+	roots, err := connector.Authorities(spec.CABundle)
+	if err != nil {
+		return nil, invalidField("spec.http.tls.caBundle", "%w", err)
 	}
 	return roots, nil
 }

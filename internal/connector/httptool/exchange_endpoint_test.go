@@ -41,9 +41,12 @@ func TestSpecsThatCannotWork(t *testing.T) {
 		"a forbidden address":     {change: func(s *v1alpha1.HTTPConnector) { s.BaseURL = "https://169.254.169.254" }, reason: connector.AddressRefusedReason, want: "spec.http.baseURL: could not connect to 169.254.169.254"},
 		"an address of version 6": {change: func(s *v1alpha1.HTTPConnector) { s.BaseURL = "https://[fe80::1]" }, reason: connector.AddressRefusedReason, want: "--allow-addresses"},
 		"no certificate":          {change: func(s *v1alpha1.HTTPConnector) { s.TLS = &v1alpha1.HTTPTLS{CABundle: "none"} }, want: "spec.http.tls.caBundle"},
-		"TLS without https":       {change: func(s *v1alpha1.HTTPConnector) { s.BaseURL, s.TLS = "http://127.0.0.1", &v1alpha1.HTTPTLS{} }, want: "spec.http.tls"},
-		"a header that is ours":   {change: func(s *v1alpha1.HTTPConnector) { s.Headers = []v1alpha1.HTTPField{{Name: "host", Value: "a"}} }, want: "spec.http.headers[0]"},
-		"a header of two lines":   {change: func(s *v1alpha1.HTTPConnector) { s.Headers = []v1alpha1.HTTPField{{Name: "X-A", Value: "a\nb"}} }, want: "line end"},
+		"a certificate that is broken": {change: func(s *v1alpha1.HTTPConnector) {
+			s.TLS = &v1alpha1.HTTPTLS{CABundle: "-----BEGIN CERTIFICATE-----\n"}
+		}, want: "could not open connector soc/tool: spec.http.tls.caBundle: block 1 is no PEM that can be read"},
+		"TLS without https":     {change: func(s *v1alpha1.HTTPConnector) { s.BaseURL, s.TLS = "http://127.0.0.1", &v1alpha1.HTTPTLS{} }, want: "spec.http.tls"},
+		"a header that is ours": {change: func(s *v1alpha1.HTTPConnector) { s.Headers = []v1alpha1.HTTPField{{Name: "host", Value: "a"}} }, want: "spec.http.headers[0]"},
+		"a header of two lines": {change: func(s *v1alpha1.HTTPConnector) { s.Headers = []v1alpha1.HTTPField{{Name: "X-A", Value: "a\nb"}} }, want: "line end"},
 		"a credential that is no secret": {change: func(s *v1alpha1.HTTPConnector) {
 			s.Headers = []v1alpha1.HTTPField{{Name: "authorization", Value: "Bearer " + secondCanary}}
 		}, want: "use spec.http.authentication"},

@@ -150,6 +150,7 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 		"credentials in clear":           {func(s *v1alpha1.SMTPConnector) { *s = withPassword(*s); s.TLS = v1alpha1.SMTPNone }, "TLS"},
 		"a username without a password":  {func(s *v1alpha1.SMTPConnector) { s.Username = "casebook" }, "passwordRef"},
 		"a password without a username":  {func(s *v1alpha1.SMTPConnector) { *s = withPassword(*s); s.Username = "" }, "username"},
+		"a bundle with a broken block":   {func(s *v1alpha1.SMTPConnector) { s.CABundle = "-----BEGIN CERTIFICATE-----\n" }, "spec.smtp.caBundle: block 1 is no PEM"},
 		"a bundle without a certificate": {func(s *v1alpha1.SMTPConnector) { s.CABundle = "none" }, "spec.smtp.caBundle"},
 		"a protection that nobody knows": {func(s *v1alpha1.SMTPConnector) { s.TLS = "SSL3" }, "spec.smtp.tls"},
 	}

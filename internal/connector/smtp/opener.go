@@ -5,7 +5,7 @@ package smtp
 
 import (
 	"crypto/tls"
-	"crypto/x509"
+	"fmt"
 	"net"
 	"net/mail"
 	"strconv"
@@ -82,11 +82,12 @@ func (o *Opener) Open(object *v1alpha1.Connector) (connector.Connector, error) {
 
 func tlsConfig(spec v1alpha1.SMTPConnector) (*tls.Config, error) {
 	config := &tls.Config{ServerName: strings.Trim(spec.Host, "[]"), MinVersion: tls.VersionTLS12}
-	if spec.CABundle != "" {
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM([]byte(spec.CABundle)) {
-			return nil, fault.Terminalf(v1alpha1.InvalidSpecReason, "spec.smtp.caBundle holds no certificate: write one or more as PEM")
-		}
+	if spec.CABundle == "" {
+		return config, nil
+	}
+	var err error
+	if config.RootCAs, err = connector.Authorities(spec.CABundle); err != nil {
+		return nil, fmt.Errorf("spec.smtp.caBundle: %w", err)
 	}
 	return config, nil
 }
