@@ -116,7 +116,7 @@ type SMTPConnector struct {
 	// tls is how the connection is protected; StartTLS if left out.
 	// +optional
 	TLS SMTPSecurity `json:"tls,omitempty"`
-	// caBundle is the PEM of the certificate authorities to trust, in place of the public ones.
+	// caBundle is the PEM of the certificate authorities to trust, in place of the public ones, and nothing else but comments.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=65536
 	// +optional

@@ -45,7 +45,7 @@ type HTTPConnector struct {
 
 // HTTPTLS says whom to trust, and who we are.
 type HTTPTLS struct {
-	// caBundle is the PEM of the certificate authorities to trust, in place of the public ones.
+	// caBundle is the PEM of the certificate authorities to trust, in place of the public ones, and nothing else but comments.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=65536
 	// +optional
