@@ -60,6 +60,14 @@ func TestOverlap(t *testing.T) {
 				w.intend("a2", "file", "t2", 10*time.Minute, false, nil)
 			})
 		},
+		"a lookup that comes back lets no more begin than a budget has": func(w *world) {
+			w.guard(v1alpha1.GuardrailRule{If: "lookups.it.found", Allow: "it is fine"}, v1alpha1.Budget{Name: "one", Max: &one, Per: metav1.Duration{Duration: time.Hour}})
+			w.away = 30 * time.Second
+			soon(w, 0)
+			for i := range 3 {
+				w.intend(fmt.Sprintf("a%d", i), "file", "t1", 10*time.Minute, false, nil)
+			}
+		},
 		"an approval that comes as another judges takes no more than its own place": func(w *world) {
 			w.guard(v1alpha1.GuardrailRule{Ask: &v1alpha1.Ask{}}, v1alpha1.Budget{Name: "one", Max: &one, Per: metav1.Duration{Duration: time.Hour}})
 			soon(w, 0)

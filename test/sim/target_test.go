@@ -145,9 +145,12 @@ func (tool) Target(string, map[string]any) (v1alpha1.Target, error) {
 	return v1alpha1.Target{}, errors.ErrUnsupported
 }
 
-// Read implements connector.Connector.
-func (tool) Read(context.Context, string, map[string]any) (any, error) {
-	return nil, errors.ErrUnsupported
+// Read implements connector.Connector: what guardrails look up, once it is back.
+func (c tool) Read(context.Context, string, map[string]any) (any, error) {
+	if now := c.p.w.now(); now < c.p.w.away {
+		return nil, fmt.Errorf("away for another %s", c.p.w.away-now)
+	}
+	return map[string]any{"found": true}, nil
 }
 
 // Probe implements connector.Connector.

@@ -39,7 +39,8 @@ type world struct {
 	count     int   // of processes
 	born      int64 // the version of the store with which everything begins
 	budgets   []history.Budget
-	planned   int // actions that are to come
+	planned   int           // actions that are to come
+	away      time.Duration // until when lookups fail
 
 	log    history.Log
 	trace  []string
@@ -107,6 +108,9 @@ func newWorld(seed uint64) *world {
 func (w *world) guard(rule v1alpha1.GuardrailRule, budgets ...v1alpha1.Budget) {
 	rule.Name = "rule"
 	g := &v1alpha1.Guardrail{ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: "tool", UID: "g1"}}
+	if rule.If != "" {
+		g.Spec.Lookups = []v1alpha1.GuardrailLookup{{Name: "it", Lookup: "tool/find"}}
+	}
 	g.Spec.Covers, g.Spec.Rules, g.Spec.Budgets = []string{"tool/*"}, []v1alpha1.GuardrailRule{rule}, budgets
 	w.store.create(g)
 	w.born = w.store.version
