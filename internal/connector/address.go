@@ -4,6 +4,7 @@
 package connector
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -23,8 +24,12 @@ import (
 type AddressPolicy struct {
 	// Allow lists what may be dialled whatever else refuses it.
 	Allow []netip.Prefix
-	// Deny lists what else may not: the ranges of the cluster's pods, services and nodes.
+	// Deny lists what else may not. Where not all addresses of the cluster are
+	// known, it is taken to state the rest of them.
 	Deny []netip.Prefix
+	// Cluster is asked at each dial for the addresses of the cluster that Casebook
+	// runs in, which may not be dialled either; nil: it runs in none.
+	Cluster func() Cluster
 }
 
 // class is a range that is refused unless it is allowed.
@@ -76,26 +81,39 @@ func (p AddressPolicy) Check(addr netip.Addr) error {
 	if contains(p.Allow, addr) {
 		return nil
 	}
+	var cluster Cluster
+	if p.Cluster != nil {
+		cluster = p.Cluster()
+	}
 	for _, form := range append([]netip.Addr{addr}, embedded(addr)...) { // of each way to read it, what is refused is listed
-		if name := p.class(form); name != "" && !contains(p.Allow, form) {
+		if contains(p.Allow, form) {
+			continue
+		}
+		if name := p.class(cluster, form); name != "" {
 			return fault.Terminalf(AddressRefusedReason, "could not connect to %s: the address is %s: "+
 				"if it is meant, let whoever runs Casebook list it with --allow-addresses", describe(addr, form), name)
+		}
+		if doubt := cluster.doubt(form); doubt != "" && len(p.Deny) == 0 {
+			return fault.Terminalf(AddressRefusedReason, "could not connect to %s: the address is private and may be %s: "+
+				"let whoever runs Casebook grant what config/rbac grants, list the cluster's ranges with --deny-addresses, "+
+				"or list this address with --allow-addresses", describe(addr, form), doubt)
 		}
 	}
 	return nil
 }
 
 // class names why the address is refused; empty if it is not.
-func (p AddressPolicy) class(addr netip.Addr) string {
+func (p AddressPolicy) class(cluster Cluster, addr netip.Addr) string {
 	for _, class := range refused {
 		if contains(class.prefixes, addr) {
 			return class.name
 		}
 	}
+	denied := ""
 	if contains(p.Deny, addr) {
-		return "in a range that is kept from connectors, such as the cluster's own"
+		denied = "in a range that is kept from connectors, such as the cluster's own"
 	}
-	return ""
+	return cmp.Or(string(cluster.class(addr)), denied)
 }
 
 // embedded are the IPv4 addresses that an IPv6 address may carry.

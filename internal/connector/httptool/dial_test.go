@@ -137,11 +137,23 @@ func TestRebinding(t *testing.T) {
 		"to loopback by NAT64":          {"64:ff9b::7f00:42"},
 		"to several, all of them so":    {"127.0.0.66", "169.254.169.254", "fe80::1"},
 		"to this machine, written as 0": {"0.0.0.0"},
+		"to a pod":                      {"10.244.3.9"},
+		"to a service, mapped":          {"::ffff:10.96.0.9"},
+		"to a pod and a node":           {"10.244.3.9", "10.0.0.2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := first.count()
 			w := newWorld(t, "http://tool.example.com:"+port)
-			w.made.dependencies.Policy = connector.AddressPolicy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
+			w.made.dependencies.Policy = connector.AddressPolicy{
+				Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+				Cluster: func() connector.Cluster {
+					return connector.Cluster{Known: map[connector.ClusterClass][]netip.Prefix{
+						connector.ClusterNode:    {netip.MustParsePrefix("10.0.0.2/32")},
+						connector.ClusterPod:     {netip.MustParsePrefix("10.244.0.0/16")},
+						connector.ClusterService: {netip.MustParsePrefix("10.96.0.0/12")},
+					}}
+				},
+			}
 			w.made.dependencies.Resolver = newNameServer(t, []string{"127.0.0.1"}, elsewhere).resolver()
 			w.answered(get)
 			for _, out := range []outgoing{get, post} {
