@@ -5,16 +5,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
 	"strings"
-	"time"
 
-	networkingv1 "k8s.io/api/networking/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -24,6 +19,7 @@ import (
 	"github.com/casebook-dev/casebook/api/v1alpha1"
 	"github.com/casebook-dev/casebook/internal/blob"
 	"github.com/casebook-dev/casebook/internal/connector"
+	"github.com/casebook-dev/casebook/internal/connector/cluster"
 	"github.com/casebook-dev/casebook/internal/connector/geoip"
 	"github.com/casebook-dev/casebook/internal/connector/httptool"
 	"github.com/casebook-dev/casebook/internal/connector/kubernetes"
@@ -33,12 +29,8 @@ import (
 	"github.com/casebook-dev/casebook/internal/kube"
 )
 
-// openers knows every kind of connector.
-func openers(ctx context.Context, mgr manager.Manager, o options) (connector.Opener, error) {
-	policy, err := o.addresses(ctx, mgr.GetAPIReader())
-	if err != nil {
-		return nil, err
-	}
+// openers knows every kind of connector. What dials keeps to the policy.
+func openers(mgr manager.Manager, o options, policy connector.AddressPolicy) connector.Opener {
 	values := kube.Values{Live: mgr.GetAPIReader()}
 	operator := types.NamespacedName{Namespace: o.namespace, Name: "casebook-controllers"}
 	return connector.Registry{
@@ -47,7 +39,7 @@ func openers(ctx context.Context, mgr manager.Manager, o options) (connector.Ope
 		Table:      table.NewOpener(values, o.buckets, clock.RealClock{}),
 		GeoIP:      geoip.NewOpener(o.buckets, clock.RealClock{}),
 		SMTP:       smtp.NewOpener(smtp.Dependencies{Values: values, Policy: policy, Clock: clock.RealClock{}}),
-	}, nil
+	}
 }
 
 // shared is the folder below --data-dir that every namespace may read.
@@ -80,8 +72,9 @@ func (o options) mayRead(namespace, path string) bool {
 	return false
 }
 
-// addresses is what connectors may dial: not the machine itself, not its link, not the cluster's services, unless listed.
-func (o options) addresses(ctx context.Context, reader client.Reader) (connector.AddressPolicy, error) {
+// addresses is what connectors may dial: not the machine itself, not its link, not the cluster, unless listed. What the
+// cluster's addresses are is watched while the manager runs.
+func (o options) addresses(ctx context.Context, mgr manager.Manager) (connector.AddressPolicy, error) {
 	var policy connector.AddressPolicy
 	for flag, list := range map[string]struct {
 		text string
@@ -95,21 +88,14 @@ func (o options) addresses(ctx context.Context, reader client.Reader) (connector
 			*list.into = append(*list.into, prefix.Masked())
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	var cidrs networkingv1.ServiceCIDRList
-	err := reader.List(ctx, &cidrs)
-	if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
-		ctrl.Log.Info("The cluster's service addresses are not known: list them with --deny-addresses, for connectors must not reach them", "why", err.Error())
-		return policy, nil
+	live, err := client.NewWithWatch(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient()})
+	if err != nil {
+		return policy, fmt.Errorf("read the addresses of the cluster: %w", err)
 	}
-	var errs []error
-	for _, c := range cidrs.Items {
-		for _, text := range c.Spec.CIDRs {
-			prefix, err := netip.ParsePrefix(text)
-			errs = append(errs, err)
-			policy.Deny = append(policy.Deny, prefix)
-		}
+	own, err := cluster.Read(ctx, cluster.Options{Client: live, Host: mgr.GetConfig().Host, Log: ctrl.Log.WithName("addresses")})
+	if err != nil {
+		return policy, err
 	}
-	return policy, errors.Join(append(errs, err)...)
+	policy.Cluster = own.Cluster
+	return policy, mgr.Add(own)
 }

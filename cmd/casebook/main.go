@@ -87,7 +87,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.health, "health-address", "0", "where /healthz and /readyz of the process are served; 0 for nowhere")
 	flags.StringVar(&o.dataDir, "data-dir", "/var/lib/casebook/data", "folder whose sub-folders hold what table and geoip connectors may read: one named after each namespace, and shared for all")
 	flags.StringVar(&o.allow, "allow-addresses", "", "ranges of addresses that connectors may dial although they are loopback, link-local or the cluster's own, with commas; they win over --deny-addresses")
-	flags.StringVar(&o.deny, "deny-addresses", "", "ranges of addresses that connectors may not dial, with commas: list the cluster's pods and nodes; its services are known")
+	flags.StringVar(&o.deny, "deny-addresses", "", "ranges of addresses that connectors may not dial beside the cluster's own, with commas; where Casebook cannot read all of those, they state the rest")
 	flags.BoolVar(&o.leaderless, "without-leader-election", false, "run controllers at once; only where there is certainly no other")
 	flags.BoolVar(&o.verbose, "verbose", false, "log what happens, not only what an operator must read")
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")

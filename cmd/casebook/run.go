@@ -91,13 +91,13 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, kept *s
 	if err != nil {
 		return err
 	}
-	connectors, err := openers(ctx, mgr, o)
+	policy, err := o.addresses(ctx, mgr)
 	if err != nil {
 		return err
 	}
 	sealer, err := controller.Setup(ctx, mgr, controller.Options{
 		Namespace: o.namespace, Holder: holder, OpenLog: openLog,
-		Connectors: connectors,
+		Connectors: openers(mgr, o, policy),
 	})
 	if err != nil {
 		return err

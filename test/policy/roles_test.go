@@ -54,6 +54,8 @@ var (
 		{"apps", "controllerrevisions", nil},
 		{"apps", "deployments", nil},
 		{"networking.k8s.io", "networkpolicies", nil},
+		{"networking.k8s.io", "servicecidrs", nil},
+		{"discovery.k8s.io", "endpointslices", nil},
 		{"coordination.k8s.io", "leases", nil},
 		{"rbac.authorization.k8s.io", "roles", []string{"bind", "escalate"}},
 		{"rbac.authorization.k8s.io", "rolebindings", nil},
@@ -109,6 +111,24 @@ func TestLeaderElection(t *testing.T) {
 			must(t, err)
 			if got != test.want {
 				t.Errorf("%s lease %s/%s: allowed is %t, want %t", verb, test.namespace, test.name, got, test.want)
+			}
+		}
+	}
+}
+
+// The controllers read the addresses of the API server, and of nothing else that has endpoints.
+func TestAddressesOfTheAPIServer(t *testing.T) {
+	for _, test := range []struct {
+		namespace, name string
+		want            bool
+	}{{"default", "kubernetes", true}, {"default", "another", false}, {"default", "", false}, {"kube-system", "kubernetes", false}} {
+		for _, verb := range []string{"get", "list", "watch"} {
+			got, err := allowed(t.Context(), t, serviceAccount("casebook-system", "casebook-controllers"), authorizationv1.ResourceAttributes{
+				Namespace: test.namespace, Verb: verb, Group: "discovery.k8s.io", Resource: "endpointslices", Name: test.name,
+			})
+			must(t, err)
+			if got != test.want {
+				t.Errorf("%s endpointslice %s/%s: allowed is %t, want %t", verb, test.namespace, test.name, got, test.want)
 			}
 		}
 	}

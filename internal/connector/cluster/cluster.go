@@ -173,9 +173,9 @@ func (a *Addresses) list(ctx context.Context, s *source) (version string, object
 func (a *Addresses) set(s *source, objects map[string]told, unknown string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch {
-	case unknown == s.unknown:
-	case unknown == "":
+	switch unknown {
+	case s.unknown:
+	case "":
 		a.log.Info("Addresses of the cluster are known now", "resource", s.resource)
 	default:
 		a.log.Info("Addresses of the cluster are not known: connectors may not dial private addresses, unless they are listed with "+
