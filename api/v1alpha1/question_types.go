@@ -91,5 +91,5 @@ type Question struct {
 	AskedTime metav1.MicroTime `json:"askedTime,omitzero"`
 	// dueTime is when it is too late to answer; never for a Resolution.
 	// +optional
-	DueTime metav1.MicroTime `json:"dueTime,omitzero"`
+	DueTime metav1.MicroTime `json:"dueTime,omitzero"` //nolint:kubeapilinter // no time is no valid one, and needs no pointer to say so
 }

@@ -121,18 +121,26 @@ func pathSegment(value string) (string, error) {
 	if value == "" {
 		return "", &unfit{"a segment of a path may not be empty"}
 	}
-	plain := value
-	for range maxUnescaped {
-		parts := strings.FieldsFunc(plain, func(r rune) bool { return r == '/' || r == '\\' })
-		if slices.Contains(parts, ".") || slices.Contains(parts, "..") {
-			return "", &unfit{fmt.Sprintf("%q leads elsewhere in a path", value)}
-		}
-		var err error
-		if plain, err = url.PathUnescape(plain); err != nil {
-			break
-		}
+	if leadsElsewhere(value) {
+		return "", &unfit{fmt.Sprintf("%q leads elsewhere in a path", value)}
 	}
 	return url.PathEscape(value), nil
+}
+
+// leadsElsewhere tells whether a segment is, or becomes by unescaping, more than one, of which one is a step up or none.
+func leadsElsewhere(segment string) bool {
+	for range maxUnescaped {
+		parts := strings.FieldsFunc(segment, func(r rune) bool { return r == '/' || r == '\\' })
+		if slices.Contains(parts, ".") || slices.Contains(parts, "..") {
+			return true
+		}
+		plain, err := url.PathUnescape(segment)
+		if err != nil || plain == segment {
+			return false
+		}
+		segment = plain
+	}
+	return false
 }
 
 // maxUnescaped is how often a server is taken to unescape a path.
