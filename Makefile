@@ -10,7 +10,7 @@ LINTER := bin/golangci-lint
 FRESH := bin/.verify# the go command skips names that begin with a dot
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
-TESTFLAGS ?=
+TESTFLAGS ?= -timeout 20m
 BENCHFLAGS ?=
 
 ##@ Everyday
