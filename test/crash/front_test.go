@@ -5,6 +5,7 @@ package crash
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -122,6 +123,8 @@ func (f *front) write(answer http.ResponseWriter, request *http.Request, pass ht
 	if err != nil || json.Unmarshal(body, &asked) != nil {
 		panic(http.ErrAbortHandler)
 	}
+	// What reached the API server may be stored although its sender is dead by then: it is seen through.
+	request = request.WithContext(context.WithoutCancel(request.Context()))
 	request.Body = io.NopCloser(bytes.NewReader(body))
 	at := f.momentOf(request, &asked)
 	f.die(asked.Spec.Target.Name, at, false)
