@@ -45,11 +45,7 @@ func (c *checker) mapping(ctx context.Context, catalog *Catalog, open Open, name
 	if t.Expect.Skipped != nil && !maps.Equal(t.Expect.Skipped, result.Skipped) {
 		c.fail("skipped: expected %s, came %s", compact(t.Expect.Skipped), compact(result.Skipped))
 	}
-	if t.Expect.Signals == nil {
-		return
-	}
-	if want, got := len(*t.Expect.Signals), len(result.Signals); want != got {
-		c.fail("signals: expected %d, came %d", want, got)
+	if c.number(t, len(result.Signals)) || t.Expect.Signals == nil {
 		return
 	}
 	for i, fields := range *t.Expect.Signals {
@@ -61,6 +57,23 @@ func (c *checker) mapping(ctx context.Context, catalog *Catalog, open Open, name
 			c.fail("signals[%d].%s", i, d)
 		}
 	}
+}
+
+// number compares how many signals came, and reports whether that is wrong.
+func (c *checker) number(t mappingTest, came int) (wrong bool) {
+	listed := 0
+	if t.Expect.Signals != nil {
+		listed = len(*t.Expect.Signals)
+	}
+	switch want := t.Expect.Count; {
+	case want != nil && (*want != came || listed > came):
+		c.fail("count: expected %d, came %d", *want, came)
+	case want == nil && t.Expect.Signals != nil && listed != came:
+		c.fail("signals: expected %d, came %d", listed, came)
+	default:
+		return false
+	}
+	return true
 }
 
 // at is the time at which a test begins.

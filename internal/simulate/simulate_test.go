@@ -234,6 +234,12 @@ tests:
 mapping: tool
 tests:
 - {name: a, given: {payload: alert.json}, expect: {signals: []}}`, want: "signals: expected 0, came 1"},
+		"the first of several signals": {test: `
+mapping: tool
+tests:
+- {name: a, given: {payload: alert.json}, expect: {count: 1, signals: [{severity: High}]}}
+- {name: b, given: {payload: alert.json}, expect: {count: 2, signals: [{severity: High}]}}
+- {name: c, given: {payload: alert.json}, expect: {count: 1, signals: [{severity: High}, {}]}}`, want: "count: expected 2, came 1\ncount: expected 1, came 1"},
 		"a mapping that is not there": {test: `
 mapping: toll
 tests:

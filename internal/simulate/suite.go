@@ -117,7 +117,9 @@ type mappingTest struct {
 		Time    *time.Time `yaml:"time"`
 	} `yaml:"given"`
 	Expect struct {
-		Fits    *bool             `yaml:"fits"`
+		Fits *bool `yaml:"fits"`
+		// Count is how many signals there are; those of Signals are the first of them. Without it they are all.
+		Count   *int              `yaml:"count"`
 		Signals *[]map[string]any `yaml:"signals"`
 		Skipped map[string]int    `yaml:"skipped"`
 	} `yaml:"expect"`
